@@ -1,0 +1,1 @@
+"""The five services of the chain. None knows another: they meet in `shared.events`, over Kafka."""

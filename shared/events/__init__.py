@@ -1,0 +1,1 @@
+"""The published language: what the services tell each other. Types only, a module per publisher."""

@@ -1,0 +1,225 @@
+"""What refurb tells the others: the life of each device at a refurbisher, and the answers to what a refurbisher's system reports.
+
+Topics: `refurb.devices.<refurbisher>` (devices, arrivals, capacity) and `refurb.receipts.<refurbisher>` (one receipt a message).
+Streams: `("device", refurbisher, device_ref)`, `("arrival", consignment_id)`, `("capacity", refurbisher)`.
+"""
+
+from datetime import datetime
+from typing import ClassVar, Literal
+from uuid import UUID
+
+from pydantic import Field
+
+from shared.events.base import Category, DeviceType, Event, Fact, Medium, MethodClass
+
+
+class DeviceReceived(Event):
+    """A device of a consignment arrived and was identified."""
+
+    type: ClassVar[str] = "refurb.device_received.v1"
+
+    consignment_id: UUID
+    donation_id: UUID
+    refurbisher: str
+    region: str
+    """Where the refurbisher works."""
+    device_ref: str
+    """The refurbisher's own id of the device."""
+    device_type: DeviceType
+    donor_public: bool
+    """Given by a public body: a legal price ceiling follows the device to the till."""
+    maker: str | None = None
+    model: str | None = None
+    serial: str | None = None
+
+
+class DeviceAudited(Event):
+    """Its hardware was read. Null where the audit could not tell."""
+
+    type: ClassVar[str] = "refurb.device_audited.v1"
+
+    media: tuple[Medium, ...]
+    cpu: str | None = None
+    cpu_mark: int | None = None
+    ram_gb: int | None = None
+    os: str | None = None
+    battery: Literal["ok", "worn", "missing"] | None = None
+    evidence_sha256: str | None = None
+
+
+class EvidenceFiled(Event):
+    """A report about this device was stored, as it came, under its SHA-256; what it proves is said by the events that follow."""
+
+    type: ClassVar[str] = "refurb.evidence_filed.v1"
+
+    evidence_sha256: str
+    tool: str
+    size_bytes: int
+
+
+class MediumSanitised(Event):
+    """The evidence proves the erasure (or destruction) of one medium, under the policy named."""
+
+    type: ClassVar[str] = "refurb.medium_sanitised.v1"
+
+    medium: Medium
+    method_class: MethodClass
+    technique: str
+    tool: str
+    tool_version: str | None = None
+    verified: bool
+    required_class: MethodClass
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    evidence_sha256: str
+    policy: str
+
+
+class SanitisationRejected(Event):
+    """The evidence does not prove the erasure of this medium, and why (`reason` is a code of the policy named)."""
+
+    type: ClassVar[str] = "refurb.sanitisation_rejected.v1"
+
+    medium: Medium
+    reason: str
+    evidence_sha256: str | None = None
+    policy: str
+
+
+class DeviceGraded(Event):
+    """Its category under the grading rules in force that day."""
+
+    type: ClassVar[str] = "refurb.device_graded.v1"
+
+    category: Category
+    points: int
+    rules: str
+
+
+class DeviceRepaired(Event):
+    """Work was done on it."""
+
+    type: ClassVar[str] = "refurb.device_repaired.v1"
+
+    parts: tuple[str, ...] = ()
+
+
+class DeviceReady(Event):
+    """Every medium is proven erased, it is graded, it works: it may be sold. Carries what distribution needs."""
+
+    type: ClassVar[str] = "refurb.device_ready.v1"
+
+    consignment_id: UUID
+    donation_id: UUID
+    refurbisher: str
+    region: str
+    device_ref: str
+    device_type: DeviceType
+    category: Category
+    donor_public: bool
+    maker: str | None = None
+    model: str | None = None
+    serial: str | None = None
+    cpu: str | None = None
+    ram_gb: int | None = None
+    storage_gb: int | None = None
+
+
+class DeviceScrapped(Event):
+    """It will not be sold: recycled, with the reason."""
+
+    type: ClassVar[str] = "refurb.device_scrapped.v1"
+
+    consignment_id: UUID
+    donation_id: UUID
+    reason: str
+
+
+class DeviceTakenBack(Event):
+    """It came back after a sale and is not proven any more."""
+
+    type: ClassVar[str] = "refurb.device_taken_back.v1"
+
+    reason: str
+
+
+class ConsignmentReceived(Event):
+    """The refurbisher has the consignment and counted it. Stream `("arrival", consignment_id)`."""
+
+    type: ClassVar[str] = "refurb.consignment_received.v1"
+
+    consignment_id: UUID
+    donation_id: UUID
+    refurbisher: str
+    counted: int = Field(ge=0)
+
+
+class ConsignmentTurnedDown(Event):
+    """The refurbisher cannot take the consignment. Stream `("arrival", consignment_id)`."""
+
+    type: ClassVar[str] = "refurb.consignment_turned_down.v1"
+
+    consignment_id: UUID
+    donation_id: UUID
+    refurbisher: str
+    reason: str
+
+
+class CapacityDeclared(Event):
+    """Places a week by device type, as the refurbisher says. Stream `("capacity", refurbisher)`."""
+
+    type: ClassVar[str] = "refurb.capacity_declared.v1"
+
+    refurbisher: str
+    weekly_places: dict[DeviceType, int]
+
+
+class Fault(Fact):
+    """One thing that was wrong with a report: where (a JSON pointer, `header:ce_id`, or empty for the whole), what, how to mend it."""
+
+    where: str = ""
+    code: str
+    hint: str
+
+
+class ReportAccepted(Event):
+    """A refurbisher's message was understood and has had its effect."""
+
+    type: ClassVar[str] = "refurb.report_accepted.v1"
+
+    report_id: str | None
+    """The message's own `ce_id`."""
+    report_type: str | None
+    source: str | None
+    refurbisher: str
+    device_ref: str | None = None
+
+
+class ReportRejected(Event):
+    """A refurbisher's message had no effect; send it again, mended, under a new id."""
+
+    type: ClassVar[str] = "refurb.report_rejected.v1"
+
+    report_id: str | None
+    report_type: str | None
+    source: str | None
+    refurbisher: str
+    device_ref: str | None = None
+    faults: tuple[Fault, ...]
+
+
+DeviceEvent = (
+    DeviceReceived
+    | DeviceAudited
+    | EvidenceFiled
+    | MediumSanitised
+    | SanitisationRejected
+    | DeviceGraded
+    | DeviceRepaired
+    | DeviceReady
+    | DeviceScrapped
+    | DeviceTakenBack
+)
+ArrivalEvent = ConsignmentReceived | ConsignmentTurnedDown
+ReceiptEvent = ReportAccepted | ReportRejected
+RefurbEvent = DeviceEvent | ArrivalEvent | CapacityDeclared | ReceiptEvent
