@@ -1,10 +1,39 @@
+# Needs a python3 from 3.11 on and the package registries; everything else is brought by `make setup`.
 PY := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup
+.PHONY: help setup demo test check format bench lock
 
 help: ## list what can be made
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|' 2>/dev/null
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: ## make .venv from requirements.lock (quick when nothing changed)
+setup: ## make .venv from requirements.lock (at once when nothing changed; PYTHON=... names the Python to use)
 	@.ci/setup
+
+demo: setup ## run the whole chain on this machine until Ctrl-C (EXIT=1: walk it once, stop everything, print the figures)
+	@$(PY) -m deploy.demo $(if $(EXIT),--exit)
+
+test: setup ## run the tests on a real broker and database (ARGS=... goes to pytest)
+	@$(PY) -m pytest $(ARGS)
+
+check: setup ## lint, format, types, who may import whom, generated files
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+	@$(PY) -m mypy
+	@.venv/bin/lint-imports --no-logo
+	@if [ -e deploy/generate.py ] || [ -d deploy/generate ]; then $(PY) -m deploy.generate --check; fi
+
+format: setup ## put the code in form and mend what can be mended by itself
+	@$(PY) -m ruff check --fix-only --quiet .
+	@$(PY) -m ruff format .
+
+bench: setup ## measure, one JSON object a line, also in .local/bench.jsonl
+	@$(PY) -m tests.bench
+
+COMPILE := $(PY) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --only-binary :all: \
+	--no-header --no-emit-find-links --no-emit-index-url --upgrade
+lock: setup ## renew requirements.lock, requirements.bootstrap and the lock of the broker's jars
+	@$(COMPILE) --extra dev pyproject.toml --output-file requirements.lock
+	@echo uv | $(COMPILE) --no-annotate - --output-file requirements.bootstrap
+	@.ci/setup
+	@$(PY) -m deploy.local.jars --lock
