@@ -30,7 +30,7 @@ format: setup ## put the code in form and mend what can be mended by itself
 bench: setup ## measure, one JSON object a line, also in .local/bench.jsonl
 	@$(PY) -m tests.bench
 
-COMPILE := $(PY) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --only-binary :all: \
+COMPILE := .ci/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --only-binary :all: \
 	--no-header --no-emit-find-links --no-emit-index-url --upgrade
 lock: setup ## renew requirements.lock, requirements.bootstrap and the lock of the broker's jars
 	@$(COMPILE) --extra dev pyproject.toml --output-file requirements.lock
