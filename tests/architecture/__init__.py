@@ -1,0 +1,1 @@
+"""The shape of the tree, held by tests: budgets, names, locks, migrations."""
