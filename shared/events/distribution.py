@@ -1,7 +1,7 @@
 """What distribution tells the others. Topics: `distribution.{stock,orders,vouchers,sales}.<region>`.
 
 Streams: stock `("stock", device_id)` in the region of the refurbisher; orders `("need", structure, campaign)` in the structure's region;
-vouchers `("voucher", code)` and sales `("sale", sale_id)` in the structure's region.
+vouchers `("voucher", SHA-256 of the code)`, since the code itself is a secret, and sales `("sale", sale_id)` in the structure's region.
 """
 
 from datetime import date, datetime
@@ -12,7 +12,7 @@ from shared.events.base import Category, DeviceType, Event
 
 
 class StockReceived(Event):
-    """A ready device can be allotted."""
+    """A ready device can be allotted. Again after it came back: then it is counted from anew (`times`)."""
 
     type: ClassVar[str] = "distribution.stock_received.v1"
 
@@ -23,6 +23,24 @@ class StockReceived(Event):
     device_type: DeviceType
     category: Category
     donor_public: bool
+    region: str = ""
+    """Where the refurbisher works: the topic's region, for ever."""
+    device_ref: str = ""
+    """The refurbisher's own id, as its label says."""
+    maker: str | None = None
+    model: str | None = None
+    ready_at: datetime | None = None
+    times: int = 1
+    """How often it has entered the stock, this time included."""
+
+
+class StockRegraded(Event):
+    """A device in stock has another category; the price follows, and so does the ceiling."""
+
+    type: ClassVar[str] = "distribution.stock_regraded.v1"
+
+    device_id: UUID
+    category: Category
 
 
 class LotAllocated(Event):
@@ -36,6 +54,20 @@ class LotAllocated(Event):
     need_id: UUID
     distance_km: int
     reason: str
+    """A code: `nearest`, or `nearest_to_region` where the refurbisher's place is not known."""
+    candidates: int = 1
+    """Structures with the same need unmet at that moment, this one included."""
+    runner_up: str | None = None
+    runner_up_km: int | None = None
+
+
+class LotReleased(Event):
+    """The need this device was to meet has been opened again, since the device was withdrawn."""
+
+    type: ClassVar[str] = "distribution.lot_released.v1"
+
+    device_id: UUID
+    need_id: UUID
 
 
 class DeviceShipped(Event):
@@ -65,6 +97,15 @@ class StockLeft(Event):
     sale_id: UUID
 
 
+class StockWithdrawn(Event):
+    """It cannot be sold any more: scrapped, or taken back."""
+
+    type: ClassVar[str] = "distribution.stock_withdrawn.v1"
+
+    device_id: UUID
+    reason: Literal["scrapped", "taken_back"]
+
+
 class NeedAsked(Event):
     """A campaign asked a structure for its needs."""
 
@@ -73,6 +114,8 @@ class NeedAsked(Event):
     structure: str
     campaign: str
     answer_by: date | None = None
+    region: str = ""
+    """The structure's region: the topic's, for ever."""
 
 
 class NeedExpressed(Event):
@@ -83,12 +126,32 @@ class NeedExpressed(Event):
     structure: str
     campaign: str
     wanted: dict[DeviceType, int]
+    region: str = ""
+
+
+class NeedReminded(Event):
+    """A structure that had not answered was asked again."""
+
+    type: ClassVar[str] = "distribution.need_reminded.v1"
+
+    structure: str
+    campaign: str
 
 
 class NeedMet(Event):
     """One device of the need was allotted."""
 
     type: ClassVar[str] = "distribution.need_met.v1"
+
+    structure: str
+    device_id: UUID
+    device_type: DeviceType
+
+
+class NeedReopened(Event):
+    """A device that was to meet the need will not come."""
+
+    type: ClassVar[str] = "distribution.need_reopened.v1"
 
     structure: str
     device_id: UUID
@@ -103,6 +166,9 @@ class VoucherIssued(Event):
     structure: str
     device_type: DeviceType
     expires: date
+    """Its last day, in France."""
+    region: str = ""
+    """The issuing structure's region: the topic's, for ever."""
 
 
 class VoucherSpent(Event):
@@ -111,6 +177,9 @@ class VoucherSpent(Event):
     type: ClassVar[str] = "distribution.voucher_spent.v1"
 
     sale_id: UUID
+    structure: str = ""
+    """Where it was spent: any till will do."""
+    spent_at: datetime | None = None
 
 
 class VoucherRevoked(Event):
@@ -143,6 +212,15 @@ class DeviceSold(Event):
     sold_at: datetime
     warranty_until: date
     training_offered: bool = True
+    region: str = ""
+    """The structure's region: the topic's, for ever."""
+    device_ref: str = ""
+    donor_public: bool = False
+    list_price_cents: int | None = None
+    """By the price rules alone, before the ceiling and before a reason to give it free."""
+    warranty_rules: str = ""
+    times: int = 1
+    """Which of the device's stays in stock this sale ended (`StockReceived.times`): each can be sold once."""
 
 
 class TrainingBooked(Event):
@@ -154,18 +232,10 @@ class TrainingBooked(Event):
     answer: Literal["booked", "later", "declined"]
 
 
-DistributionEvent = (
-    StockReceived
-    | LotAllocated
-    | DeviceShipped
-    | DeviceDelivered
-    | StockLeft
-    | NeedAsked
-    | NeedExpressed
-    | NeedMet
-    | VoucherIssued
-    | VoucherSpent
-    | VoucherRevoked
-    | DeviceSold
-    | TrainingBooked
+StockEvent = (
+    StockReceived | StockRegraded | LotAllocated | LotReleased | DeviceShipped | DeviceDelivered | StockLeft | StockWithdrawn
 )
+NeedEvent = NeedAsked | NeedExpressed | NeedReminded | NeedMet | NeedReopened
+VoucherEvent = VoucherIssued | VoucherSpent | VoucherRevoked
+SaleEvent = DeviceSold | TrainingBooked
+DistributionEvent = StockEvent | NeedEvent | VoucherEvent | SaleEvent

@@ -1,0 +1,34 @@
+"""Structured logs, one line of JSON each (or readable ones on a terminal). An error is logged once, where it is handled."""
+
+import logging
+import sys
+from typing import Literal
+
+import structlog
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+
+def configure(style: Literal["json", "console"], **always: str) -> None:
+    """Set up logging for a process; `always` (service, replica) stands on each line. Foreign loggers go the same way, from WARNING up."""
+    before = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.dict_tracebacks if style == "json" else structlog.processors.ExceptionPrettyPrinter(),
+    ]
+    last: structlog.typing.Processor = (
+        structlog.processors.JSONRenderer(ensure_ascii=False) if style == "json" else structlog.dev.ConsoleRenderer()
+    )
+    structlog.configure(
+        processors=[*before, last],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(sys.stdout),
+        cache_logger_on_first_use=True,
+    )
+    structlog.contextvars.bind_contextvars(**always)
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(foreign_pre_chain=before, processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, last])
+    )
+    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)

@@ -1,0 +1,18 @@
+"""What is counted. Labels are cells, topics' families and fixed words only: never an id."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+MESSAGES = Counter("maillon_messages_total", "Messages read and dealt with", ["cell"])
+BATCH = Histogram("maillon_batch_messages", "Messages a batch", buckets=(1, 10, 50, 100, 500, 1000, 2000))
+REPEATS = Counter("maillon_repeats_total", "Repeated messages, dropped", ["cell"])
+PARKED = Counter("maillon_parked_total", "Messages set aside, tries included", ["cell", "why"])
+PARKED_NOW = Gauge("maillon_parked", "Messages set aside now", ["why"])
+PARKED_AGE = Gauge("maillon_parked_oldest_seconds", "Age of the oldest message set aside")
+CLASHES = Counter("maillon_clashes_total", "Transactions that another writer forced to decide again")
+SENT = Counter("maillon_sent_total", "Events acknowledged by the broker")
+UNSENT = Gauge("maillon_outbox", "Events not yet sent")
+UNSENT_AGE = Gauge("maillon_outbox_oldest_seconds", "Age of the oldest event not yet sent")
+RESTING = Gauge("maillon_resting_topics", "Topics that failed and rest")
+STOPPED = Gauge("maillon_cell_stopped", "1 while a cell is stopped for people to look at", ["cell"])
+LAG = Gauge("maillon_lag", "Messages not yet read", ["cell"])
+REQUESTS = Histogram("maillon_http_seconds", "Time of HTTP requests", ["method", "status"], buckets=(0.005, 0.02, 0.05, 0.1, 0.5, 2, 10))

@@ -1,0 +1,222 @@
+"""Messages set aside: kept whole with the reason, released in order, or passed over with a reason that is kept.
+
+Who mends it: `early` (a fact of another stream is not here yet), `gap` and `blocked` (one before it is missing or waits)
+release themselves; `refused`, `malformed`, `unstorable`, `bug` and `fork` wait for people.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+from uuid import UUID
+
+import asyncpg
+
+from shared.db import Tx
+from shared.errors import Malformed, NotYet, Refused
+from shared.inbox import mark
+from shared.message import Message
+
+Why = Literal["early", "gap", "blocked", "refused", "malformed", "unstorable", "bug", "fork"]
+FOR_PEOPLE = frozenset({"refused", "malformed", "unstorable", "bug", "fork"})
+
+
+@dataclass(frozen=True, slots=True)
+class Parked:
+    """A message, and why it is set aside."""
+
+    message: Message
+    why: Why
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A parked message that is tried again: since when, and how often."""
+
+    message: Message
+    at: datetime
+    tries: int
+
+
+def explain(message: Message, error: Exception) -> Parked:
+    """Put an error into the words of the table."""
+    match error:
+        case NotYet():
+            return Parked(message, "early", error.code)
+        case Refused():
+            return Parked(message, "refused", f"{error.code} {json.dumps(error.detail, default=str)}"[:1000])
+        case Malformed():
+            return Parked(message, "malformed", f"{error.code} {json.dumps(error.detail, default=str)}"[:1000])
+        case asyncpg.PostgresError():
+            return Parked(message, "unstorable", f"{error.sqlstate} {getattr(error, 'constraint_name', None) or ''}".strip())
+        case asyncpg.DataError():
+            return Parked(message, "unstorable", "value out of the database's range")
+        case _:
+            return Parked(message, "bug", f"{type(error).__name__}: {error}"[:1000])
+
+
+async def park(tx: Tx, parked: Sequence[Parked]) -> None:
+    """Set messages aside, whole, each with the reason. One that is there already is tried again later each time."""
+    await tx.connection.execute(
+        """
+        INSERT INTO parked (stream, topic, version, mark, partition, "offset", type, time, headers, key, value, fault, why, reason, at, again_at)
+        SELECT *, $15::timestamptz, $15 + interval '200 ms'
+        FROM unnest($1::uuid[], $2::text[], $3::int[], $4::bytea[], $5::int[], $6::bigint[], $7::text[], $8::timestamptz[],
+                    $9::json[], $10::bytea[], $11::bytea[], $12::text[], $13::text[], $14::text[])
+        ON CONFLICT (stream, topic, version, mark) DO UPDATE
+        SET why = excluded.why, reason = excluded.reason, tries = parked.tries + 1,
+            again_at = $15 + least(interval '30 s', interval '200 ms' * power(2, least(parked.tries + 1, 8)))
+        """,
+        [p.message.stream for p in parked],
+        [p.message.topic for p in parked],
+        [p.message.version for p in parked],
+        [mark(p.message) for p in parked],
+        [p.message.partition for p in parked],
+        [p.message.offset for p in parked],
+        [p.message.type for p in parked],
+        [p.message.time for p in parked],
+        [json.dumps(dict(p.message.headers)) for p in parked],
+        [p.message.key for p in parked],
+        [p.message.value for p in parked],
+        [p.message.fault for p in parked],
+        [p.why for p in parked],
+        [p.reason for p in parked],
+        tx.now,
+    )
+
+
+async def due(tx: Tx, topics: Sequence[str], limit: int = 500) -> list[Waiting]:
+    """Give what may go now: heads of their streams that release themselves and whose time has come, with all that waits behind them."""
+    rows = await tx.connection.fetch(
+        """
+        WITH heads AS (
+            SELECT p.stream, p.topic FROM parked p LEFT JOIN seen s USING (stream, topic)
+            WHERE p.topic = ANY ($1::text[]) AND p.version <= coalesce(s.version, 0) + 1 AND p.why IN ('early', 'gap', 'blocked')
+              AND (p.again_at <= $2 OR p.why <> 'early')
+            ORDER BY p.again_at LIMIT $3
+        )
+        SELECT p.* FROM parked p WHERE (p.stream, p.topic) IN (SELECT * FROM heads) AND p.why NOT IN ('fork')
+        ORDER BY p.stream, p.topic, p.version LIMIT 2000
+        """,
+        topics,
+        tx.now,
+        limit,
+    )
+    return [Waiting(rebuilt(row), row["at"], row["tries"]) for row in rows]
+
+
+def rebuilt(row: asyncpg.Record) -> Message:
+    """Make the message of a parked row again, byte for byte."""
+    return Message(
+        topic=row["topic"],
+        partition=row["partition"],
+        offset=row["offset"],
+        stream=row["stream"],
+        version=row["version"],
+        type=row["type"],
+        time=row["time"],
+        headers=json.loads(row["headers"]),
+        value=row["value"],
+        key=row["key"],
+        fault=row["fault"],
+    )
+
+
+async def settle(tx: Tx, done: Sequence[Message]) -> None:
+    """Drop the parked rows of messages that have had their effect (bytes of outsiders may name people: they go), unblock their streams."""
+    if not done:
+        return
+    streams, topics = [m.stream for m in done], [m.topic for m in done]
+    await tx.connection.execute(
+        "DELETE FROM parked WHERE (stream, topic, version) IN (SELECT * FROM unnest($1::uuid[], $2::text[], $3::int[])) AND why <> 'fork'",
+        streams,
+        topics,
+        [m.version for m in done],
+    )
+    await unblock(tx, streams, topics)
+
+
+async def unblock(tx: Tx, streams: Sequence[UUID], topics: Sequence[str]) -> None:
+    """Let `parked_from` say what is parked now."""
+    await tx.connection.execute(
+        """
+        UPDATE seen s SET parked_from = (SELECT min(p.version) FROM parked p WHERE p.stream = s.stream AND p.topic = s.topic)
+        WHERE (s.stream, s.topic) IN (SELECT DISTINCT * FROM unnest($1::uuid[], $2::text[]))
+        """,
+        streams,
+        topics,
+    )
+
+
+async def listed(tx: Tx, limit: int = 100) -> list[asyncpg.Record]:
+    """List what is set aside, heads of streams first, oldest first: for people."""
+    return await tx.connection.fetch(
+        """
+        SELECT p.stream, p.topic, p.version, p.type, p.why, p.reason, p.at, p.tries, p.version <= coalesce(s.version, 0) + 1 AS head,
+               count(*) OVER (PARTITION BY p.stream, p.topic) AS waiting
+        FROM parked p LEFT JOIN seen s USING (stream, topic) ORDER BY head DESC, p.at, p.version LIMIT $1
+        """,
+        limit,
+    )
+
+
+async def shown(tx: Tx, stream: UUID, version: int) -> list[asyncpg.Record]:
+    """Give one message that is set aside, with its bytes (more than one when a number was forked)."""
+    return await tx.connection.fetch("SELECT * FROM parked WHERE stream = $1 AND version = $2 ORDER BY topic, mark", stream, version)
+
+
+async def release(tx: Tx, stream: UUID) -> int:
+    """Ask that what is parked of a stream be tried again, in order. Returns how many messages wait. Forks are not released: skip one."""
+    status = await tx.connection.execute(
+        "UPDATE parked SET why = 'early', reason = 'released: ' || reason, again_at = $2 WHERE stream = $1 AND why <> 'fork'", stream, tx.now
+    )
+    return int(status.split()[-1])
+
+
+async def skip(tx: Tx, stream: UUID, version: int, because: str) -> int:
+    """Pass over a message for good, with a reason that is kept; what follows it may go on. Returns how many rows went (0: none there).
+
+    Only the head of a stream can be passed over: skipping one in the middle would let its successors build on a hole unseen.
+    """
+    rows = await tx.connection.fetch(
+        """
+        DELETE FROM parked p WHERE p.stream = $1 AND p.version = $2
+          AND p.version <= 1 + coalesce((SELECT s.version FROM seen s WHERE s.stream = p.stream AND s.topic = p.topic), 0)
+        RETURNING p.stream, p.topic, p.version, p.mark, p.type, p.why, p.reason
+        """,
+        stream,
+        version,
+    )
+    for row in rows:
+        await tx.connection.execute(
+            "INSERT INTO skipped VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING",
+            row["stream"],
+            row["topic"],
+            row["version"],
+            row["mark"],
+            row["type"],
+            f"{row['why']}: {row['reason']}",
+            because,
+            tx.now,
+        )
+        if row["why"] != "fork":
+            await tx.connection.execute(
+                """
+                INSERT INTO seen (stream, topic, version, mark) VALUES ($1, $2, $3, $4)
+                ON CONFLICT (stream, topic) DO UPDATE SET version = excluded.version, mark = excluded.mark
+                """,
+                row["stream"],
+                row["topic"],
+                row["version"],
+                row["mark"],
+            )
+    await unblock(tx, [r["stream"] for r in rows], [r["topic"] for r in rows])
+    return len(rows)
+
+
+PATIENCE = timedelta(minutes=2)
+"""How long an outsider's early message waits before it gets its receipt."""
+ALARM_AFTER = timedelta(minutes=10)
+"""An event that is early for longer is somebody's fault."""

@@ -1,0 +1,159 @@
+"""Pages for people: templates with the common words and parts, answers with the right headers, problems as pages."""
+
+import inspect
+from collections.abc import Mapping
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from jinja2 import ChoiceLoader, Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from shared import errors
+from shared.ui import formats, words
+from shared.ui.assets import static_path
+
+TEMPLATES = Path(__file__).with_name("templates")
+CSP = "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+_OURS: dict[type[Exception], HTTPStatus] = {
+    errors.Refused: HTTPStatus.CONFLICT,
+    errors.NotYet: HTTPStatus.NOT_FOUND,
+    errors.Malformed: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.Outage: HTTPStatus.SERVICE_UNAVAILABLE,
+    RequestValidationError: HTTPStatus.UNPROCESSABLE_ENTITY,
+}
+_BY_CODE = {"cross_site": HTTPStatus.FORBIDDEN}
+
+
+class Pages:
+    """The pages of one service: its templates, found before the common ones, and its words for refusals.
+
+    Every template knows `kit` (the parts), `prefix` (`/intake`), `service`, `static(name)`, the filters of `formats`,
+    `device`, `devices`, `device_icon`, `device_types`, `message`, and `errors` (empty until a page passes some).
+    """
+
+    def __init__(self, service: str, templates: Path, *, messages: Mapping[str, str] | None = None) -> None:
+        self.service = service
+        self.prefix = f"/{service}"
+        self.messages = dict(messages or {})
+        env = Environment(
+            loader=ChoiceLoader([FileSystemLoader(templates), FileSystemLoader(TEMPLATES)]),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            auto_reload=False,
+        )
+        env.filters.update(formats.FILTERS)
+        env.filters["device"] = words.device
+        env.filters["devices"] = words.devices
+        env.globals.update(
+            service=service,
+            prefix=self.prefix,
+            errors={},
+            static=lambda name: static_path(self.prefix, name),
+            message=self.message,
+            device=words.device,
+            devices=words.devices,
+            device_icon=words.device_icon,
+            device_types=words.device_types,
+            status_words=words.status,
+            how_many=words.how_many,
+            sprite=Markup((TEMPLATES / "icons.svg").read_text(encoding="utf-8").strip()),  # noqa: S704 - our own file
+        )
+        env.globals["kit"] = env.get_template("kit.html").module
+        self.env = env
+
+    def message(self, code: str, /, **detail: object) -> str:
+        """Say a refusal in French, with the service's own words first."""
+        return words.message(code, self.messages, **detail)
+
+    def html(self, template: str, /, **context: object) -> str:
+        """Fill a template, without a request: for a part of a page, or a mail."""
+        return self.env.get_template(template).render(context)
+
+    def render(
+        self,
+        request: Request,
+        template: str,
+        status: int = 200,
+        *,
+        private: bool = False,
+        headers: Mapping[str, str] | None = None,
+        **context: object,
+    ) -> HTMLResponse:
+        """Answer with a page. `private` is for a page behind a secret link: never stored, its address never told on."""
+        kept = {
+            "Content-Security-Policy": CSP,
+            "X-Content-Type-Options": "nosniff",
+            "Cache-Control": "no-store" if private else "private, no-cache",
+            "Referrer-Policy": "no-referrer" if private else "same-origin",
+        }
+        if private:
+            kept["X-Robots-Tag"] = "noindex"
+        return HTMLResponse(self.html(template, request=request, **context), status, kept | dict(headers or {}))
+
+    def problem(
+        self,
+        request: Request,
+        status: int,
+        code: str = "",
+        *,
+        headers: Mapping[str, str] | None = None,
+        detail: Mapping[str, object] | None = None,
+        back: str = "",
+    ) -> HTMLResponse:
+        """Answer with a page that says what happened, what did not happen and what to do; `back` is where to go on."""
+        code = code or words.code_for(status)
+        title, rest = words.title_and_rest(words.message(code, self.messages, **dict(detail or {})))
+        if not rest:
+            _, rest = words.title_and_rest(words.message("unknown_code", code=code))
+        shown = {"title": title, "rest": rest, "code": code, "status": int(status), "back": back or f"{self.prefix}/"}
+        return self.render(request, "problem.html", status, private=True, headers=headers, **shown)
+
+
+def wants_html(request: Request) -> bool:
+    """Tell whether a person's browser asks, rather than a program."""
+    return "text/html" in request.headers.get("accept", "") or request.headers.get("hx-request") == "true"
+
+
+def _problem(pages: Pages, request: Request, error: Exception) -> Response:
+    code = str(getattr(error, "code", ""))
+    detail = getattr(error, "detail", None)
+    headers: Mapping[str, str] | None = None
+    status: int = next((_OURS[kind] for kind in type(error).__mro__ if kind in _OURS), HTTPStatus.INTERNAL_SERVER_ERROR)
+    if isinstance(error, HTTPException):
+        status, headers, code = error.status_code, error.headers, ""
+        if status in {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED} or status < HTTPStatus.BAD_REQUEST:
+            return Response(status_code=status, headers=headers)
+    return pages.problem(
+        request, _BY_CODE.get(code, status), code, headers=headers, detail=detail if isinstance(detail, Mapping) else None
+    )
+
+
+def show_problems(app: FastAPI, pages: Pages) -> None:
+    """Answer a browser with a page when something goes wrong; programs get what the app answered before.
+
+    Call it after the app's own handlers are in place.
+    """
+    before = dict(app.exception_handlers)
+
+    def wrap(kind: type[Exception]) -> None:
+        earlier: Any = next((before[k] for k in kind.__mro__ if k in before), None)
+
+        async def answer(request: Request, error: Exception) -> Response:
+            if wants_html(request) or earlier is None:
+                return _problem(pages, request, error)
+            answered = earlier(request, error)
+            response: Response = await answered if inspect.isawaitable(answered) else answered
+            return response
+
+        app.add_exception_handler(kind, answer)
+
+    for kind in (*_OURS, HTTPException, Exception):
+        wrap(kind)
