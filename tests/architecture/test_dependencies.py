@@ -14,6 +14,8 @@ COMES_WITH = {
     "starlette": "fastapi: its requests, responses and middleware are starlette's",
     "markupsafe": "jinja2: the strings its templates take as they are",
     "mode": "faust-streaming: the services its app is made of",
+    "pydantic_core": "pydantic: the errors its validators raise",
+    "typing_extensions": "pydantic: names of a newer typing",
 }
 
 NOT_PERMISSIVE = {
