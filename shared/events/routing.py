@@ -59,14 +59,18 @@ class ConsignmentCollected(Event):
 
     counted: int
     pallets: int | None = None
+    planned: date | None = None
+    """The day it had been planned for; null where none was."""
 
 
 class CollectionFailed(Event):
-    """The driver came and left without it."""
+    """The driver came and left without it. That day is over: another one follows."""
 
     type: ClassVar[str] = "routing.collection_failed.v1"
 
     reason: str
+    planned: date | None = None
+    """The day it had been planned for."""
 
 
 class ReceivedAtPoint(Event):
@@ -100,6 +104,10 @@ class ConsignmentDelivered(Event):
     type: ClassVar[str] = "routing.consignment_delivered.v1"
 
     counted: int
+    declared: int | None = None
+    """Devices that the donor had declared for this consignment."""
+    planned: date | None = None
+    """The day its collection had been planned for, by which lateness is told."""
 
 
 class ConsignmentRefused(Event):
@@ -118,6 +126,8 @@ class ConsignmentEnded(Event):
     reason: Literal["refused", "withdrawn", "reassigned"]
     next_id: UUID | None = None
     next_refurbisher: str | None = None
+    declared: int | None = None
+    """Devices that had been declared for this consignment, and that it will not bring."""
 
 
 RoutingEvent = (
