@@ -24,11 +24,14 @@ class CertificateIssued(Event):
     erased: int
     """Devices all of whose media are proven erased."""
     not_erased: int
+    """Devices of which at least one medium is not proven erased, or whose media nobody read."""
     issued_at: datetime
     document_sha256: str
     """Of the signed file."""
     leaf_index: int
     leaf_hash: str
+    without_medium: int = 0
+    """Devices that the audit found without any medium: devices = erased + not_erased + without_medium."""
 
 
 class CertificateSuperseded(Event):
@@ -50,6 +53,8 @@ class CheckpointSigned(Event):
     root_hash: str
     note: str
     """The C2SP checkpoint as signed text."""
+    refurbisher: str = ""
+    """Of the certificate that made the log grow to this size."""
 
 
 CertsEvent = CertificateIssued | CertificateSuperseded | CheckpointSigned
