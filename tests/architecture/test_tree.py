@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 def files() -> rules.Files:
     """The text files of the tree: those in git, and new ones that it would take."""
     listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        ["git", "-c", "safe.directory=*", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,
         check=True,
         capture_output=True,
