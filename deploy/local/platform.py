@@ -6,6 +6,7 @@ choice is printed.
 
 import asyncio
 import os
+import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -28,6 +29,8 @@ class Platform:
     kafka_admin_user: str
     kafka_admin_password: str
     postgres_url: str
+    mark: str
+    """Tells this very broker and database from those that stood at the same address before."""
 
     def as_environment(self) -> dict[str, str]:
         return {
@@ -59,6 +62,7 @@ def from_environment() -> Platform | None:
         kafka_admin_user=found[ADMIN_USER],
         kafka_admin_password=found[ADMIN_PASSWORD],
         postgres_url=found[POSTGRES_URL],
+        mark=f"{found[BOOTSTRAP]} {found[POSTGRES_URL]}",
     )
 
 
@@ -94,6 +98,7 @@ async def start_local(state: Folder, supervisor: Supervisor) -> Platform:
         kafka_admin_user=kafka.ADMIN,
         kafka_admin_password=known["kafka.admin"],
         postgres_url=postgres.url(ports["postgres"], postgres.SUPERUSER, known["postgres.maillon"], "postgres"),
+        mark=f"{kafka.mark(node)} {postgres.mark(data)}",
     )
 
 
@@ -116,6 +121,7 @@ async def choose(state: Folder, supervisor: Supervisor | None = None, *, wait: b
                 kafka_admin_user=admin,
                 kafka_admin_password=password,
                 postgres_url=address,
+                mark=secrets.token_hex(),
             )
             if wait:
                 await started.ready()

@@ -13,6 +13,7 @@ import signal
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 
@@ -79,6 +80,11 @@ def init(data: Path, *, password: str, log: Path) -> None:
     (data / "ready").touch()
 
 
+def mark(data: Path) -> str:
+    """Tells this data folder from one made anew in the same place."""
+    return str((data / "ready").stat().st_mtime_ns)
+
+
 def program(data: Path, *, port: int, log: Path) -> Program:
     """The server, to be kept running in the foreground."""
     settings = {**SETTINGS, "port": str(port)}
@@ -97,6 +103,12 @@ def program(data: Path, *, port: int, log: Path) -> Program:
 
 def url(port: int, user: str, password: str, database: str) -> str:
     return f"postgresql://{user}:{password}@127.0.0.1:{port}/{database}"
+
+
+def with_role(address: str, user: str, password: str, database: str) -> str:
+    """The same server, another role and database."""
+    parts = urlsplit(address)
+    return urlunsplit(parts._replace(netloc=f"{user}:{password}@{parts.hostname}:{parts.port or 5432}", path=f"/{database}"))
 
 
 async def ready(address: str, *, seconds: float = 30) -> None:
