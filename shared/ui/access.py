@@ -9,7 +9,7 @@ import hashlib
 import hmac
 import ipaddress
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Annotated
 from urllib.parse import quote
@@ -18,6 +18,7 @@ from fastapi import APIRouter, Depends, FastAPI, Form
 from itsdangerous import BadSignature, TimestampSigner
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
+from typing_extensions import override
 
 from shared.ui.formats import plural
 from shared.ui.origin import same_origin
@@ -51,6 +52,7 @@ class _Signer(TimestampSigner):
         super().__init__(secret, salt="maillon.access", key_derivation="hmac", digest_method=hashlib.sha256)
         self._clock = clock
 
+    @override
     def get_timestamp(self) -> int:
         return int(self._clock())
 
@@ -154,10 +156,10 @@ class Access:
         """Let the staff through: `Depends(access.staff)`. Others are sent to the sign-in page, programs get a 401."""
         return self._need(request, lambda role: role == STAFF)
 
-    def holder(self, kind: str) -> Callable[[Request], str]:
+    def holder(self, kind: str) -> Callable[[Request], Awaitable[str]]:
         """Let one kind of role through and give its id: `Depends(access.holder("structure"))` gives `s-12` for `structure:s-12`."""
 
-        def check(request: Request) -> str:
+        async def check(request: Request) -> str:
             return self._need(request, lambda role: role.startswith(f"{kind}:")).removeprefix(f"{kind}:")
 
         return check

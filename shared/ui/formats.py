@@ -6,7 +6,7 @@ such a text write it with `fr("lundi 23 novembre 2026")`. Times are aware and sh
 
 import datetime as dt
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
@@ -25,6 +25,7 @@ _TYPOGRAPHY = (
     (re.compile(r"(?<=\d) (?=\d{3}(?!\d))"), SPACE),
     (re.compile(r"(?<=\d) (?=[^\W\d_])"), SPACE),
     (re.compile(r"(?<=\b1er) (?=[^\W\d_])"), SPACE),
+    (re.compile(r"(?<=\d\u00a0h) (?=\d\d)"), SPACE),
 )
 
 
@@ -74,7 +75,7 @@ def hour_fr(when: dt.datetime) -> str:
 
 def moment_fr(when: dt.datetime) -> str:
     """Write date and hour: `samedi 21 novembre 2026 à 15 h 12`."""
-    return f"{date_fr(when)} à{SPACE}{hour_fr(when)}"
+    return f"{date_fr(when)} à {hour_fr(when)}"
 
 
 def time_fr(when: dt.date | str, *, hour: bool = False) -> Markup | str:
@@ -146,7 +147,7 @@ def spark(values: Sequence[float], width: int = 120, height: int = 28) -> str:
     return " ".join(f"{i * step:.1f},{height - 2 - (v - low) / span * (height - 4):.1f}" for i, v in enumerate(values))
 
 
-FILTERS = {
-    f.__name__: f
-    for f in (fr, date_fr, short_date_fr, hour_fr, moment_fr, time_fr, number_fr, euros, percent, kg, size_fr, choose, plural, lower_first, spark)
-}  # fmt: skip
+_WRITERS: tuple[Callable[..., object], ...] = (
+    fr, date_fr, short_date_fr, hour_fr, moment_fr, time_fr, number_fr, euros, percent, kg, size_fr, choose, plural, lower_first, spark,
+)  # fmt: skip
+FILTERS = {writer.__name__: writer for writer in _WRITERS}

@@ -112,9 +112,11 @@ class Pages:
         code = code or words.code_for(status)
         title, rest = words.title_and_rest(words.message(code, self.messages, **dict(detail or {})))
         if not rest:
-            _, rest = words.title_and_rest(words.message("unknown_code", code=code))
-        shown = {"title": title, "rest": rest, "code": code, "status": int(status), "back": back or f"{self.prefix}/"}
-        return self.render(request, "problem.html", status, private=True, headers=headers, **shown)
+            _, rest = words.title_and_rest(words.message("unknown_code", None, code=code))
+        return self.render(
+            request, "problem.html", status, private=True, headers=headers,
+            title=title, rest=rest, code=code, http_status=int(status), back=back or f"{self.prefix}/",
+        )  # fmt: skip
 
 
 def wants_html(request: Request) -> bool:

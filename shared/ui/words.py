@@ -2,6 +2,7 @@
 
 import datetime as dt
 import functools
+import re
 import string
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Any
 import yaml
 
 from shared.ui.formats import date_fr, fr, moment_fr, number_fr, plural
+
+_ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
 @functools.cache
@@ -72,10 +75,21 @@ def _written(value: object) -> str:
         case int() | float():
             return number_fr(value)
         case _:
-            return str(value)
+            return _dated(str(value))
 
 
-def message(code: str, own: Mapping[str, str] | None = None, **detail: object) -> str:
+def _dated(text: str) -> str:
+    """Write in French what is the ISO text of a date or of an aware time (details are plain JSON values)."""
+    try:
+        if "T" in text:
+            when = dt.datetime.fromisoformat(text)
+            return moment_fr(when) if when.tzinfo else text
+        return date_fr(dt.date.fromisoformat(text)) if _ISO_DATE.fullmatch(text) else text
+    except ValueError:
+        return text
+
+
+def message(code: str, own: Mapping[str, str] | None = None, /, **detail: object) -> str:
     """Say a refusal in French: the service's own message first, then the common one, else one that shows the code."""
     text = (own or {}).get(code) or _words()["messages"].get(code) or _words()["messages"]["unknown_code"]
     filled = _Details({"code": code} | {name: _written(value) for name, value in detail.items()})
