@@ -28,6 +28,7 @@ _OURS: dict[type[Exception], HTTPStatus] = {
     RequestValidationError: HTTPStatus.UNPROCESSABLE_ENTITY,
 }
 _BY_CODE = {"cross_site": HTTPStatus.FORBIDDEN}
+_KEPT = ("Retry-After", "Allow", "WWW-Authenticate")
 
 
 class Pages:
@@ -124,24 +125,20 @@ def wants_html(request: Request) -> bool:
     return "text/html" in request.headers.get("accept", "") or request.headers.get("hx-request") == "true"
 
 
-def _problem(pages: Pages, request: Request, error: Exception) -> Response:
-    code = str(getattr(error, "code", ""))
-    detail = getattr(error, "detail", None)
-    headers: Mapping[str, str] | None = None
-    status: int = next((_OURS[kind] for kind in type(error).__mro__ if kind in _OURS), HTTPStatus.INTERNAL_SERVER_ERROR)
-    if isinstance(error, HTTPException):
-        status, headers, code = error.status_code, error.headers, ""
-        if status in {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED} or status < HTTPStatus.BAD_REQUEST:
-            return Response(status_code=status, headers=headers)
-    return pages.problem(
-        request, _BY_CODE.get(code, status), code, headers=headers, detail=detail if isinstance(detail, Mapping) else None
-    )
+def _status(error: Exception, answered: Response | None) -> int:
+    """Give the status of the page: that of the app's own answer, but 403 for a form of another site."""
+    by_code = _BY_CODE.get(str(getattr(error, "code", "")))
+    if by_code is not None:
+        return by_code
+    if answered is not None:
+        return answered.status_code
+    return next((_OURS[kind] for kind in type(error).__mro__ if kind in _OURS), HTTPStatus.INTERNAL_SERVER_ERROR)
 
 
 def show_problems(app: FastAPI, pages: Pages) -> None:
-    """Answer a browser with a page when something goes wrong; programs get what the app answered before.
+    """Answer a browser with a page when something goes wrong; programs get what the app answers.
 
-    Call it after the app's own handlers are in place.
+    Call it after the app's own handlers are in place: they are asked first, since they log, and their status is kept.
     """
     before = dict(app.exception_handlers)
 
@@ -149,11 +146,18 @@ def show_problems(app: FastAPI, pages: Pages) -> None:
         earlier: Any = next((before[k] for k in kind.__mro__ if k in before), None)
 
         async def answer(request: Request, error: Exception) -> Response:
-            if wants_html(request) or earlier is None:
-                return _problem(pages, request, error)
-            answered = earlier(request, error)
-            response: Response = await answered if inspect.isawaitable(answered) else answered
-            return response
+            answered: Response | None = None
+            if earlier is not None:
+                asked = earlier(request, error)
+                answered = await asked if inspect.isawaitable(asked) else asked
+            if answered is not None and (not wants_html(request) or answered.status_code < HTTPStatus.BAD_REQUEST):
+                return answered
+            # an HTTPException's detail is for programs: its page is chosen by its status
+            ours = not isinstance(error, HTTPException)
+            code, detail = (getattr(error, "code", ""), getattr(error, "detail", None)) if ours else ("", None)
+            kept = {n: answered.headers[n] for n in _KEPT if n in answered.headers} if answered is not None else None
+            known = detail if isinstance(detail, Mapping) else None
+            return pages.problem(request, _status(error, answered), str(code), headers=kept, detail=known)
 
         app.add_exception_handler(kind, answer)
 

@@ -114,9 +114,12 @@ def _guarded(app: FastAPI, doors: Access) -> None:
 
 def _failures(app: FastAPI) -> None:
     @app.exception_handler(Refused)
-    async def kernel(_: Request, error: Exception) -> Response:
+    async def kernel(request: Request, error: Exception) -> Response:
+        request.app.state.logged = [*getattr(request.app.state, "logged", []), error]
+        early = isinstance(error, NotYet)
         code = error.code if isinstance(error, Refused) else ""
-        return JSONResponse({"code": code}, 409, media_type="application/problem+json")
+        headers = {"Retry-After": "60"} if early else None
+        return JSONResponse({"code": code}, 404 if early else 409, headers, media_type="application/problem+json")
 
     @app.get("/sheet/fail/{kind}")
     async def fail(kind: str) -> None:

@@ -6,7 +6,8 @@ import pytest
 
 from shared.ui import CSP, Pages
 from shared.ui.formats import fr
-from tests.ui.site import PAGES
+from tests.ui.conftest import BROWSER
+from tests.ui.site import PAGES, Clock, build
 
 
 async def test_a_page_carries_the_headers_that_protect_it(person: httpx.AsyncClient) -> None:
@@ -117,3 +118,11 @@ async def test_pages_that_are_not_there_and_what_cannot_be_read(person: httpx.As
 async def test_a_redirect_that_was_raised_stays_one(person: httpx.AsyncClient) -> None:
     answer = await person.get("/sheet/fail/moved")
     assert (answer.status_code, answer.headers["location"]) == (303, "/sheet/")
+
+
+async def test_the_handlers_of_the_app_are_asked_before_a_page_is_shown(clock: Clock) -> None:
+    app = build(clock)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test", headers=BROWSER) as client:
+        early = await client.get("/sheet/fail/early")
+    assert [error.code for error in app.state.logged] == ["certificate_not_there"]
+    assert (early.status_code, early.headers["retry-after"]) == (404, "60")
