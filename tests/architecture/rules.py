@@ -14,8 +14,8 @@ FUNCTION_LINES = 60
 FILE_LINES = 400
 TEST_FILE_LINES = 500
 FORBIDDEN_NAMES = {"utils", "util", "helpers", "helper", "common", "manager", "managers", "impl", "misc"}
-LAYOUT_OF_TOOLS = {"migrations", "LC_MESSAGES"}
-"""Folders that begin with one file and grow: migrations by number, catalogues by domain."""
+BEGIN_WITH_ONE = {"migrations", "data", "templates", "LC_MESSAGES"}
+"""Folders of services that begin with one file and grow: migrations by number, rules by date, pages, catalogues."""
 
 
 def python(files: Files) -> Iterator[tuple[str, ast.Module]]:
@@ -71,7 +71,7 @@ def names_say_something(files: Files) -> list[str]:
 
 
 def folders_hold_several(files: Files) -> list[str]:
-    """A folder with a single file is a file in hiding. Folders whose layout a tool prescribes are free."""
+    """A folder with a single file is a file in hiding. Those that every service has, and that grow, are free."""
     inside: defaultdict[PurePosixPath, set[str]] = defaultdict(set)
     for path in files:
         for child, folder in zip((p := PurePosixPath(path), *p.parents), p.parents, strict=False):
@@ -80,7 +80,7 @@ def folders_hold_several(files: Files) -> list[str]:
         f"{folder}/ holds only {found[0]}"
         for folder, names in sorted(inside.items())
         if len(found := sorted(names - {"__init__.py"})) == 1
-        and not LAYOUT_OF_TOOLS & {*folder.parts, *names}
+        and not BEGIN_WITH_ONE & {*folder.parts, *names}
         and folder / found[0] not in inside
     ]
 

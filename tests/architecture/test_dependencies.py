@@ -12,9 +12,11 @@ OURS = {"services", "shared", "deploy"}
 
 COMES_WITH = {
     "starlette": "fastapi: its requests, responses and middleware are starlette's",
+    "asn1crypto": "pyhanko: the structures of its signatures",
     "markupsafe": "jinja2: the strings its templates take as they are",
     "mode": "faust-streaming: the services its app is made of",
     "pydantic_core": "pydantic: the errors its validators raise",
+    "pyhanko_certvalidator": "pyhanko: whom its validation trusts",
     "typing_extensions": "pydantic: names of a newer typing",
 }
 
