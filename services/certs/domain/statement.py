@@ -90,6 +90,8 @@ class Statement(Fact):
     issued_at: datetime
     issuer: str
     verify_url: str
+    layout: str
+    """Which layout, drawn by which version of typst, made the document."""
     donor: Donor
     donation_id: UUID
     donation_reference: str
@@ -118,7 +120,7 @@ def digest(data: bytes) -> str:
 
 
 def state(
-    custody: Custody, devices: Collection[Held], *, number: str, issued_at: datetime, issuer: str, verify_url: str
+    custody: Custody, devices: Collection[Held], *, number: str, issued_at: datetime, issuer: str, verify_url: str, layout: str
 ) -> Statement:
     """What can be certified of a settled consignment. The caller has asked `settled`."""
     known = (custody.donor, custody.donation_id, custody.donation_reference, custody.consignment_id, custody.reference)
@@ -149,6 +151,7 @@ def state(
             "issued_at": issued_at,
             "issuer": issuer,
             "verify_url": verify_url,
+            "layout": layout,
             "donor": custody.donor,
             "donation_id": custody.donation_id,
             "donation_reference": custody.donation_reference,

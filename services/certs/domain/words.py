@@ -1,0 +1,181 @@
+"""French for what a certificate says. The same words, the same bytes: nothing here depends on a machine's locale or time zone."""
+
+import unicodedata
+from collections.abc import Mapping
+from datetime import datetime
+from functools import cache
+
+from services.certs.domain.statement import DeviceLine, MediumLine, Statement
+from services.certs.domain.assets import TEMPLATES
+from shared.events.base import Donor
+
+SPACE = "\u00a0"
+DAYS = ("lundi", "mardi", "mercredi", "jeudi", "vendredi", "samedi", "dimanche")
+MONTHS = (
+    "janvier",
+    "février",
+    "mars",
+    "avril",
+    "mai",
+    "juin",
+    "juillet",
+    "août",
+    "septembre",
+    "octobre",
+    "novembre",
+    "décembre",
+)
+DEVICES: Mapping[str, str] = {
+    "laptop": "Ordinateur portable",
+    "desktop": "Ordinateur fixe",
+    "smartphone": "Smartphone",
+    "tablet": "Tablette",
+    "screen": "Écran",
+    "printer": "Imprimante",
+    "other": "Autre matériel",
+}
+KINDS: Mapping[str, str] = {
+    "hdd": "disque dur",
+    "ssd": "SSD",
+    "nvme": "SSD NVMe",
+    "emmc": "eMMC",
+    "phone": "mémoire du téléphone",
+    "unknown": "support de type inconnu",
+}
+REASONS: Mapping[str, str] = {
+    "no_evidence": "aucun rapport d’effacement reçu",
+    "not_audited": "aucun relevé de ses supports reçu",
+    "evidence_used_twice": "le même rapport est cité pour deux supports",
+    "class_below_required": "effacement d’un niveau inférieur à celui demandé",
+}
+CLASSES: Mapping[str, str] = {
+    "Clear": "Clear (effacement logique)",
+    "Purge": "Purge (effacement renforcé)",
+    "Destroy": "Destroy (destruction)",
+}
+NOT_ATTESTED: Mapping[str, str] = {
+    "media_removed_before": "Les supports retirés des appareils avant le don, ou que l’atelier n’a pas reçus.",
+    "copies_elsewhere": "Les copies gardées ailleurs\u00a0: sauvegardes, comptes en ligne, autres appareils.",
+    "evidence_is_the_refurbishers": "Nous n’avons pas assisté à l’effacement. Nous avons jugé les rapports de l’atelier, dont les "
+    "empreintes SHA-256 sont dans les données jointes.",
+    "signing_time": "La date est la nôtre\u00a0: aucune autorité d’horodatage ne l’a confirmée.",
+    "not_a_tax_receipt": "Ce document n’est ni un acte de don ni un reçu fiscal.",
+}
+
+
+def day(when: datetime) -> str:
+    """`lundi 23 novembre 2026`, in UTC."""
+    number = "1er" if when.day == 1 else str(when.day)
+    return f"{DAYS[when.weekday()]} {number}{SPACE}{MONTHS[when.month - 1]}{SPACE}{when.year}"
+
+
+def moment(when: datetime | None) -> str:
+    """`23/11/2026 10:42`, in UTC, as the head of the table says."""
+    return f"{when:%d/%m/%Y} {when:%H:%M}" if when else "non daté"
+
+
+def capacity(size: int | None) -> str:
+    """In powers of ten, as makers count: `500 Go`."""
+    if size is None:
+        return "capacité inconnue"
+    for unit, name in ((10**12, "To"), (10**9, "Go"), (10**6, "Mo")):
+        if size >= unit:
+            shown = f"{size / unit:.1f}".removesuffix(".0").replace(".", ",")
+            return f"{shown}{SPACE}{name}"
+    return f"{size}{SPACE}octets"
+
+
+def count(number: int, one: str, many: str) -> str:
+    """`1 appareil`, `0 appareil`, `1 200 appareils`."""
+    return f"{number:,}".replace(",", SPACE) + SPACE + (many if number >= 2 else one)
+
+
+def donor(who: Donor) -> list[str]:
+    """Name and number of a legal person; a natural person is not named in a document that others will read."""
+    if who.name is None or who.status == "person":
+        return ["Donateur particulier"]
+    number = f"SIRET {grouped(who.siret)}" if who.siret else f"SIREN {grouped(who.siren)}" if who.siren else ""
+    return [printable(who.name), *([number] if number else [])]
+
+
+def grouped(digits: str) -> str:
+    head, tail = digits[:9], digits[9:]
+    return SPACE.join([head[i : i + 3] for i in range(0, 9, 3)] + ([tail] if tail else []))
+
+
+def device(line: DeviceLine) -> dict[str, str]:
+    """One row of the table of devices."""
+    named = " ".join(printable(part) for part in (line.maker, line.model) if part)
+    return {
+        "ref": printable(line.device_ref),
+        "kind": DEVICES[line.device_type],
+        "name": named or "marque et modèle non lus",
+        "serial": printable(line.serial) if line.serial else "",
+        "fate": f"Réemploi, catégorie{SPACE}{line.category}" if line.category and line.outcome == "ready" else fate(line),
+        "verdict": line.verdict,
+        "words": verdict(line),
+    }
+
+
+def fate(line: DeviceLine) -> str:
+    if line.outcome == "ready":
+        return "Réemploi"
+    return f"Rebut ({printable(line.scrapped_because)})" if line.scrapped_because else "Rebut"
+
+
+def verdict(line: DeviceLine) -> str:
+    """What is said of the device's data, in the fewest words that are still true."""
+    match line.verdict:
+        case "erased":
+            return "Données effacées, preuve à l’appui"
+        case "without_medium":
+            return "Sans support de stockage au relevé"
+        case _:
+            return f"Effacement non attesté\u00a0: {why(line.reason)}"
+
+
+def why(reason: str | None) -> str:
+    return REASONS.get(reason or "", f"rapport refusé ({printable(reason or '?')})")
+
+
+def medium(device_ref: str, line: MediumLine) -> dict[str, str]:
+    """One row of the table of media."""
+    version = f"{SPACE}{printable(line.tool_version)}" if line.tool_version else ""
+    return {
+        "ref": printable(device_ref),
+        "name": printable(line.model) if line.model else "modèle non lu",
+        "serial": printable(line.serial) if line.serial else "non lu",
+        "kind": f"{KINDS.get(line.kind, line.kind)}, {capacity(line.bytes)}",
+        "erased": "yes" if line.erased else "",
+        "method": f"{line.method_class}\u00a0: {printable(line.technique or '')}" if line.erased else f"Non attesté\u00a0: {why(line.reason)}",
+        "tool": f"{printable(line.tool or '')}{version}" if line.erased else "",
+        "verified": ("vérifié" if line.verified else "non vérifié") if line.erased else "",
+        "when": f"{moment(line.started_at)} – {moment(line.ended_at)}" if line.erased else "",
+        "evidence": f"{line.evidence_sha256[:16]}…" if line.erased and line.evidence_sha256 else "",
+    }
+
+
+def headline(statement: Statement) -> str:
+    """The sentence that people quote: it never says more than the counts."""
+    counts = statement.counts
+    parts = [
+        f"{count(counts.erased, 'appareil dont les données ont', 'appareils dont les données ont')} été effacées, preuve à l’appui "
+        f"({count(counts.media_erased, 'support', 'supports')})"
+    ]
+    if counts.not_erased:
+        parts.append(f"{count(counts.not_erased, 'appareil', 'appareils')} dont l’effacement n’est pas attesté")
+    if counts.without_medium:
+        parts.append(f"{count(counts.without_medium, 'appareil', 'appareils')} sans support de stockage")
+    return ", ".join(parts[:-1]) + (" et " if len(parts) > 1 else "") + parts[-1] + "."
+
+
+@cache
+def drawable() -> frozenset[int]:
+    """Code points that the fonts can draw."""
+    lines = (TEMPLATES / "fonts" / "coverage.txt").read_text("ascii").split()
+    return frozenset(c for first, last in (line.split("-") for line in lines) for c in range(int(first, 16), int(last, 16) + 1))
+
+
+def printable(text: str) -> str:
+    """What others sent, as the fonts can draw it: any other character is written as its code point, never left out in silence."""
+    return "".join(c if ord(c) in drawable() else f"[U+{ord(c):04X}]" for c in unicodedata.normalize("NFC", text))
