@@ -1,6 +1,6 @@
 """What intake tells the others: a donation, from offer to decision. Topic: `intake.donations.<region>`."""
 
-from datetime import date
+from datetime import date, datetime
 from typing import ClassVar, Literal
 from uuid import UUID
 
@@ -42,7 +42,9 @@ class DonationOffered(Event):
     source: str
     """`form`, or `api:<client>`."""
     content_sha256: str
-    """Fingerprint of the answers, by which a repeat is told from another donation under the same id."""
+    """Fingerprint of the answers, by which a repeat is told from another donation under the same id. Keyed: without
+    intake's key nobody can test a guess of the names and places that went into it."""
+    offered_at: datetime | None = None
 
 
 class DonationAccepted(Event):
@@ -54,6 +56,8 @@ class DonationAccepted(Event):
     reasons: tuple[str, ...] = ()
     conditions: tuple[str, ...] = ()
     rules: str
+    decided_at: datetime | None = None
+    decided_by: Literal["rules", "person"] = "rules"
 
 
 class DonationDeclined(Event):
@@ -64,6 +68,8 @@ class DonationDeclined(Event):
     outcome: Outcome
     reasons: tuple[str, ...]
     rules: str
+    decided_at: datetime | None = None
+    decided_by: Literal["rules", "person"] = "rules"
 
 
 class DonationWithdrawn(Event):
@@ -72,6 +78,7 @@ class DonationWithdrawn(Event):
     type: ClassVar[str] = "intake.donation_withdrawn.v1"
 
     reason: str
+    withdrawn_at: datetime | None = None
 
 
 IntakeEvent = DonationOffered | DonationAccepted | DonationDeclined | DonationWithdrawn
