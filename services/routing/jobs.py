@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from services.routing import store
-from services.routing.domain.consignments import EndConsignment, ScheduleConsignment
-from services.routing.domain.planning import Country, PlannerCommand, plan
+from services.routing.domain.consignments import Consignment, EndConsignment, ScheduleConsignment
+from services.routing.domain.planning import Country, PlannerCommand, plan, recollect
 from services.routing.domain.refurbishers import FreePlaces, TakePlaces, refurbisher_id
 from services.routing.domain.weighing import Load
 from services.routing.domain.wishes import Wish
@@ -27,7 +27,8 @@ async def assign(desk: Desk, country: Country) -> None:
     async with desk.read() as tx:
         wishes = await store.to_place(tx, AT_ONCE)
         loads = await store.loads(tx, country.network) if wishes else {}
-    await place(desk, wishes, loads, country)
+        known = await store.of_donations(tx, wishes) if wishes else {}
+    await place(desk, wishes, loads, known, country)
 
 
 async def try_again(desk: Desk, country: Country) -> None:
@@ -35,24 +36,28 @@ async def try_again(desk: Desk, country: Country) -> None:
     async with desk.read() as tx:
         wishes = await store.waiting(tx, AT_ONCE)
         loads = await store.loads(tx, country.network) if wishes else {}
-    await place(desk, wishes, loads, country)
+        known = await store.of_donations(tx, wishes) if wishes else {}
+    await place(desk, wishes, loads, known, country)
 
 
-async def place(desk: Desk, wishes: Mapping[UUID, Wish], loads: Mapping[str, Load], country: Country) -> None:
+async def place(
+    desk: Desk, wishes: Mapping[UUID, Wish], loads: Mapping[str, Load], known: Mapping[UUID, Consignment], country: Country
+) -> None:
     """All in one transaction; one by one when somebody was quicker, so that one wish does not hold the others back."""
-    known = dict(loads)
+    after = dict(loads)
     planned: list[list[PlannerCommand]] = []
     for donation, wish in wishes.items():
-        commands = plan(donation, wish, known, country, desk.now())
+        commands = recollect(donation, wish, known) or plan(donation, wish, after, country, desk.now())
         for taken in (command for command in commands if isinstance(command, TakePlaces)):
-            known[taken.slug] = known[taken.slug].plus(taken.devices)
+            after[taken.slug] = after.get(taken.slug, Load(weekly_places={})).plus(taken.devices)
         planned.append(commands)
-    if not await carried_out(desk, [command for commands in planned for command in commands]):
+    together = [command for commands in planned for command in commands]
+    if not await carried_out(desk, together) and len(planned) > 1:
         for commands in planned:
             await carried_out(desk, commands)
 
 
-async def carried_out(desk: Desk, commands: Sequence[PlannerCommand | FreePlaces]) -> bool:
+async def carried_out(desk: Desk, commands: Sequence[PlannerCommand]) -> bool:
     """Tell whether they went through. What is refused is decided again at the next turn, on what is so then."""
     if not commands:
         return True

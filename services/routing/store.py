@@ -1,5 +1,6 @@
 """All the SQL of routing."""
 
+from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
 
@@ -58,6 +59,12 @@ async def without_date(tx: Tx, limit: int) -> dict[UUID, Consignment]:
     return {i: versioned.state for i, versioned in found.items()}
 
 
+async def of_donations(tx: Tx, donations: Collection[UUID]) -> dict[UUID, Consignment]:
+    """All consignments of these donations."""
+    found = await CONSIGNMENTS.find(tx, "donation_id = ANY ($1::uuid[])", list(donations))
+    return {i: versioned.state for i, versioned in found.items()}
+
+
 async def under_way(tx: Tx, limit: int) -> dict[UUID, Consignment]:
     """Consignments that are not there yet, by day of collection."""
     found = await CONSIGNMENTS.find(
@@ -80,6 +87,12 @@ async def consignment(tx: Tx, wanted: UUID) -> Consignment | None:
     """One consignment."""
     found = (await CONSIGNMENTS.load(tx, [wanted])).get(wanted)
     return found.state if found else None
+
+
+async def everyone_waiting(tx: Tx, limit: int) -> dict[UUID, Wish]:
+    """Wishes of which something has no refurbisher, the oldest first."""
+    found = await WISHES.find(tx, "open ORDER BY accepted_at, id LIMIT $1", limit)
+    return {i: versioned.state for i, versioned in found.items()}
 
 
 async def history(tx: Tx, stream: UUID) -> list[tuple[datetime, str, str]]:

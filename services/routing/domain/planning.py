@@ -5,17 +5,19 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from services.routing.domain.consignments import AssignConsignment, EndConsignment, ScheduleConsignment
+from services.routing.domain.consignments import AssignConsignment, Consignment, EndConsignment, ScheduleConsignment
 from services.routing.domain.geography import Place, PostalCodes
 from services.routing.domain.network import Network, Rules
-from services.routing.domain.refurbishers import TakePlaces, refurbisher_id
+from services.routing.domain.refurbishers import FreePlaces, TakePlaces, refurbisher_id
 from services.routing.domain.weighing import Asked, Load, point_on_the_way, weigh
-from services.routing.domain.wishes import LetWait, Part, PlaceWish, Wish, consignment_id
+from services.routing.domain.wishes import LetWait, Part, PlaceWish, ReopenWish, Wish, consignment_id
 from services.routing.domain.workdays import first_collection
 from shared.events.base import DeviceType, Donor
 from shared.events.routing import Candidate, ConsignmentAssigned
 
-PlannerCommand = AssignConsignment | ScheduleConsignment | EndConsignment | TakePlaces | PlaceWish | LetWait
+PlannerCommand = (
+    AssignConsignment | ScheduleConsignment | EndConsignment | TakePlaces | FreePlaces | PlaceWish | ReopenWish | LetWait
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,6 +158,41 @@ def assigned(
                 next_refurbisher=chosen.refurbisher,
             )
         )
+    return commands
+
+
+def recollect(donation: UUID, wish: Wish, known: Mapping[UUID, Consignment]) -> list[PlannerCommand]:
+    """Put back what the wish does not remember although its consignments exist.
+
+    So it is after the database was put back in time: consignments are taken in again from their topic, the wish is not.
+    """
+    commands: list[PlannerCommand] = []
+    number = len(wish.parts) + 1
+    while (there := known.get(consignment_id(donation, number))) is not None:
+        commands += [
+            PlaceWish(
+                id=donation,
+                consignment_id=consignment_id(donation, number),
+                refurbisher=there.refurbisher,
+                devices=there.declared,
+                replaces=there.replaces,
+            ),
+            TakePlaces(
+                id=refurbisher_id(there.refurbisher),
+                slug=there.refurbisher,
+                consignment_id=consignment_id(donation, number),
+                devices=there.declared,
+                assumed={},
+                full_at=None,
+            ),
+        ]
+        if there.refused_reason is not None:
+            commands.append(
+                ReopenWish(id=donation, consignment_id=consignment_id(donation, number), refurbisher=there.refurbisher)
+            )
+        if there.status in {"refused", "ended"}:
+            commands.append(FreePlaces(id=refurbisher_id(there.refurbisher), consignment_id=consignment_id(donation, number)))
+        number += 1
     return commands
 
 

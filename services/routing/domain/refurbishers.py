@@ -97,14 +97,17 @@ class NoteCapacity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TakePlaces:
-    """The planner gives it a consignment. `assumed`: places a week by our data, where it never declared any."""
+    """The planner gives it a consignment. `assumed`: places a week by our data, where it never declared any.
+
+    `full_at`: the share of its places that may be filled; null for a consignment that it has anyway.
+    """
 
     id: UUID
     slug: str
     consignment_id: UUID
     devices: Mapping[DeviceType, int]
     assumed: Mapping[DeviceType, int]
-    full_at: float
+    full_at: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,7 +178,8 @@ def decide(refurbisher: Refurbisher, command: RefurbisherCommand) -> list[Refurb
         case TakePlaces(slug=slug, consignment_id=consignment, devices=devices):
             if consignment in refurbisher.held:
                 return []
-            if not refurbisher.load(command.assumed).fits(devices, command.full_at):
+            full_at = command.full_at
+            if full_at is not None and not refurbisher.load(command.assumed).fits(devices, full_at):
                 raise Refused("capacity_gone", refurbisher=slug)
             return [PlacesTaken(slug=slug, consignment_id=consignment, devices=dict(devices))]
         case CountPlaces(consignment_id=consignment, counted=counted):
