@@ -8,7 +8,7 @@ messages are answered with a receipt instead.
 import asyncio
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -23,7 +23,7 @@ from shared.events.base import Event
 from shared.inbox import Inbox, save_cursor
 from shared.log import log
 from shared.message import Message
-from shared.parked import FOR_PEOPLE, PATIENCE, Parked, Waiting, due, explain, park, settle
+from shared.parked import FOR_PEOPLE, PATIENCE, Parked, Waiting, due, explain, hopeful, park, settle
 
 Reaction = Callable[[Message, Any], Sequence[Command]]
 Reactions = Mapping[type[Event], Reaction]
@@ -61,6 +61,8 @@ class Consumer:
     outside: Outside | None = None
     committed: Callable[[], None] = lambda: None
     """Told after each commit that there may be something to send."""
+    hopeful: set[str] = field(default_factory=set)
+    """Topics with something parked that releases itself: looked at several times a second, the others now and then."""
 
     async def process(self, messages: Sequence[Message]) -> None:
         """Deal with `messages`, in order: when this returns, each has had its effect, once, or is parked."""
@@ -109,7 +111,7 @@ class Consumer:
             return react(message, contract.model_validate_json(message.value))
         except ValidationError as error:
             return malformed(error)
-        except Exception as error:  # pure: a second try ends the same, so it is that message's trouble alone
+        except Exception as error:  # noqa: BLE001 pure: a second try ends the same, so it is that message's trouble alone
             return error
 
     @cached_property
@@ -168,13 +170,13 @@ class Consumer:
                 log.error("fork", topic=message.topic, stream=str(message.stream), version=message.version)
                 return Parked(message, "fork", "same number, other bytes")
             case "gap" | "blocked":
-                return Parked(message, verdict, f"waits for number {inbox.version(message) + 1}")
+                return Parked(message, verdict, f"waits for number {inbox.first_missing(message)}")
             case "next":
                 if isinstance(commands, Exception):
                     return commands
                 try:
                     work.carry_out(commands, message.headers.get("traceparent"))
-                except Exception as error:  # rules are pure: nothing was written, and a second try ends the same
+                except Exception as error:  # noqa: BLE001 rules are pure: nothing was written, and a second try ends the same
                     return error
                 inbox.advance(message)
                 return None
@@ -196,7 +198,7 @@ class Consumer:
         for message, error, commands in written:
             try:
                 work.carry_out(commands, message.headers.get("traceparent"))
-            except Exception as bug:
+            except Exception as bug:  # noqa: BLE001 kept for people, and the others go on
                 log.exception("receipt_failed", topic=message.topic, offset=message.offset, answered=repr(error))
                 parked.append(explain(message, bug))
                 inbox.block(message)
@@ -209,24 +211,26 @@ class Consumer:
         """Write what a batch made, unless it looks as if the fault were ours or the publisher's."""
         for_people = [p for p in parked if p.why in FOR_PEOPLE]
         if len(batch) >= 100 and len(for_people) * 2 > len(batch):
-            raise CellStopped(f"{len(for_people)} of {len(batch)} messages would be parked, the first because: {for_people[0].reason}")
+            raise CellStopped(
+                f"{len(for_people)} of {len(batch)} messages would be parked, the first because: {for_people[0].reason}"
+            )
         await work.save(tx)
         await inbox.save(tx)
         if parked:
             await park(tx, parked)
             for p in parked:
                 metrics.PARKED.labels(p.message.cell, p.why).inc()
+                self.hopeful.add(p.message.topic)
 
     async def release(self, topics: Sequence[str]) -> int:
         """Try again what is parked and may go now. Returns how many messages went. Call until it returns 0."""
         async with transaction(self.pool, readonly=True) as tx:
             waiting = await due(tx, topics)
-        if not waiting:
-            return 0
-        went = 0
-        for group in grouped(waiting):
-            went += await self.release_group(group)
-        return went
+            if not waiting:
+                self.hopeful.difference_update(topics)
+                self.hopeful.update(await hopeful(tx, topics))
+                return 0
+        return sum([await self.release_group(group) for group in grouped(waiting)])
 
     async def release_group(self, waiting: Sequence[Waiting]) -> int:
         """Release some streams in one transaction; one by one where the database refuses that."""
@@ -275,4 +279,6 @@ async def count(tx: Tx, waiting: Sequence[Waiting]) -> int:
 def malformed(error: ValidationError) -> Malformed:
     """Say where a message breaks its contract (JSON pointers), without repeating what stood there."""
     found = error.errors(include_url=False, include_input=False, include_context=False)
-    return Malformed("contract", faults=[{"where": "/" + "/".join(map(str, e["loc"])), "why": e["type"], "text": e["msg"]} for e in found[:20]])
+    return Malformed(
+        "contract", faults=[{"where": "/" + "/".join(map(str, e["loc"])), "why": e["type"], "text": e["msg"]} for e in found[:20]]
+    )

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 import asyncpg
 import asyncpg.pool
@@ -38,6 +38,12 @@ AWAY = (
 
 REFUSED = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, asyncpg.ProgramLimitExceededError)
 """The database will not have this row, today or tomorrow."""
+
+
+class Row(Protocol):
+    """A row of a result: values by name."""
+
+    def __getitem__(self, key: str, /) -> Any: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +100,7 @@ def is_clash(error: BaseException) -> bool:
 
 
 async def decided_again(attempt: Callable[[], Awaitable[T]], *, tries: int = 5) -> T:
-    """Run `attempt` until it does not clash with another writer. Raises Outage("busy") after `tries`, Outage("database") when it is away."""
+    """Run `attempt` until it does not clash with another writer. Raises Outage: "busy" after `tries`, "database" when it is away."""
     for turn in range(tries):
         try:
             return await attempt()

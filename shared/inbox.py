@@ -63,9 +63,10 @@ class Inbox:
         )
         return cls({(r["stream"], r["topic"]): Position(r["version"], r["mark"], r["parked_from"]) for r in rows})
 
-    def version(self, message: Message) -> int:
-        """Tell how far the stream of a message is dealt with."""
-        return self.known.get(key(message), Position()).version
+    def first_missing(self, message: Message) -> int:
+        """Tell which number of its stream a message waits for."""
+        at = self.known.get(key(message), Position())
+        return min(at.version + 1, at.parked_from or at.version + 1)
 
     def verdict(self, message: Message, *, released: bool = False) -> Verdict:
         """Say what a message is to its stream. A `released` one comes from the parked ones itself, so they do not block it."""

@@ -11,7 +11,7 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 def configure(style: Literal["json", "console"], **always: str) -> None:
     """Set up logging for a process; `always` (service, replica) stands on each line. Foreign loggers go the same way, from WARNING up."""
-    before = [
+    before: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -29,6 +29,8 @@ def configure(style: Literal["json", "console"], **always: str) -> None:
     structlog.contextvars.bind_contextvars(**always)
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(foreign_pre_chain=before, processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, last])
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=before, processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, last]
+        )
     )
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)

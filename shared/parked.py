@@ -61,7 +61,8 @@ async def park(tx: Tx, parked: Sequence[Parked]) -> None:
     """Set messages aside, whole, each with the reason. One that is there already is tried again later each time."""
     await tx.connection.execute(
         """
-        INSERT INTO parked (stream, topic, version, mark, partition, "offset", type, time, headers, key, value, fault, why, reason, at, again_at)
+        INSERT INTO parked (stream, topic, version, mark, partition, "offset", type, time, headers, key, value, fault,
+                            why, reason, at, again_at)
         SELECT *, $15::timestamptz, $15 + interval '200 ms'
         FROM unnest($1::uuid[], $2::text[], $3::int[], $4::bytea[], $5::int[], $6::bigint[], $7::text[], $8::timestamptz[],
                     $9::json[], $10::bytea[], $11::bytea[], $12::text[], $13::text[], $14::text[])
@@ -95,9 +96,11 @@ async def due(tx: Tx, topics: Sequence[str], limit: int = 500) -> list[Waiting]:
             SELECT p.stream, p.topic FROM parked p LEFT JOIN seen s USING (stream, topic)
             WHERE p.topic = ANY ($1::text[]) AND p.version <= coalesce(s.version, 0) + 1 AND p.why IN ('early', 'gap', 'blocked')
               AND (p.again_at <= $2 OR p.why <> 'early')
+              AND NOT EXISTS (SELECT FROM parked q WHERE q.stream = p.stream AND q.topic = p.topic AND q.version <= p.version
+                              AND q.why NOT IN ('early', 'gap', 'blocked'))
             ORDER BY p.again_at LIMIT $3
         )
-        SELECT p.* FROM parked p WHERE (p.stream, p.topic) IN (SELECT * FROM heads) AND p.why NOT IN ('fork')
+        SELECT p.* FROM parked p WHERE (p.stream, p.topic) IN (SELECT * FROM heads)
         ORDER BY p.stream, p.topic, p.version LIMIT 2000
         """,
         topics,
@@ -105,6 +108,14 @@ async def due(tx: Tx, topics: Sequence[str], limit: int = 500) -> list[Waiting]:
         limit,
     )
     return [Waiting(rebuilt(row), row["at"], row["tries"]) for row in rows]
+
+
+async def hopeful(tx: Tx, topics: Sequence[str]) -> set[str]:
+    """Give those of `topics` in which something parked may yet go by itself."""
+    rows = await tx.connection.fetch(
+        "SELECT DISTINCT topic FROM parked WHERE topic = ANY ($1::text[]) AND why IN ('early', 'gap')", topics
+    )
+    return {row["topic"] for row in rows}
 
 
 def rebuilt(row: asyncpg.Record) -> Message:
@@ -164,13 +175,17 @@ async def listed(tx: Tx, limit: int = 100) -> list[asyncpg.Record]:
 
 async def shown(tx: Tx, stream: UUID, version: int) -> list[asyncpg.Record]:
     """Give one message that is set aside, with its bytes (more than one when a number was forked)."""
-    return await tx.connection.fetch("SELECT * FROM parked WHERE stream = $1 AND version = $2 ORDER BY topic, mark", stream, version)
+    return await tx.connection.fetch(
+        "SELECT * FROM parked WHERE stream = $1 AND version = $2 ORDER BY topic, mark", stream, version
+    )
 
 
 async def release(tx: Tx, stream: UUID) -> int:
     """Ask that what is parked of a stream be tried again, in order. Returns how many messages wait. Forks are not released: skip one."""
     status = await tx.connection.execute(
-        "UPDATE parked SET why = 'early', reason = 'released: ' || reason, again_at = $2 WHERE stream = $1 AND why <> 'fork'", stream, tx.now
+        "UPDATE parked SET why = 'early', reason = 'released: ' || reason, again_at = $2 WHERE stream = $1 AND why <> 'fork'",
+        stream,
+        tx.now,
     )
     return int(status.split()[-1])
 

@@ -15,7 +15,7 @@ from uuid import UUID
 from pydantic import TypeAdapter
 
 from shared.aggregate import Versioned
-from shared.db import Tx
+from shared.db import Row, Tx
 
 PLAIN: Mapping[Any, str] = {
     str: "text",
@@ -82,7 +82,7 @@ class Rows:
             f"{', '.join(f'excluded.{name}' for name in names)})"
         )
 
-    def read(self, row: Mapping[str, Any]) -> Versioned:
+    def read(self, row: Row) -> Versioned:
         """Make the state of a row that has at least the aggregate's columns."""
         values = {c.name: c.nested.validate_json(row[c.name]) if c.nested else row[c.name] for c in self.columns}
         return Versioned(self.state(**values), row["version"])

@@ -25,6 +25,10 @@ class Settings(BaseSettings):
     kafka_bootstrap: str
     kafka_user: str
     kafka_password: SecretStr
+    kafka_ca_file: Path | None = None
+    """Certificate authority of the brokers: with it the way to them is TLS."""
+    topic_prefix: str = Field("", pattern=r"^([a-z0-9-]+\.)?$")
+    """Sets this installation apart from others on the same broker, such as `staging.`."""
     cells: str = "*"
     """Which cells this process serves: `*`, `trira`, or `*,!trira`."""
     replica: str = Field("0", pattern=r"^[a-zA-Z0-9_-]{1,32}$")

@@ -1,0 +1,192 @@
+"""What happened, read again: taking in what our own topics know more than our database, checking rows against events, sending again.
+
+`events` is the archive: state is what its fold says, and a topic can be made again from it.
+"""
+
+import json
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+import asyncpg
+
+from shared.aggregate import Aggregate, Aggregates, Recorded, Versioned, insert
+from shared.db import Row, Tx, transaction
+from shared.events.base import Event
+from shared.log import log
+from shared.message import Message
+
+SLICE = 500
+"""Streams checked in one short transaction: a long snapshot would slow the outbox of a busy service."""
+
+Contracts = Mapping[str, tuple[Aggregate, type[Event]]]
+
+
+class Forked(Exception):
+    """Our topic has another event under a number that our database has too: two databases spoke as one. People must choose."""
+
+
+def contracts(aggregates: Aggregates) -> Contracts:
+    """Say for each type of event whose it is. Raises AssertionError when two aggregates claim one."""
+    found: dict[str, tuple[Aggregate, type[Event]]] = {}
+    for aggregate in set(aggregates.values()):
+        for event in aggregate.events:
+            if found.setdefault(event.type, (aggregate, event))[0] is not aggregate:
+                raise AssertionError(f"{event.type} belongs to two aggregates: a fold could not tell which")
+    return found
+
+
+async def take_in(pool: "asyncpg.Pool[asyncpg.Record]", aggregates: Aggregates, messages: AsyncIterator[Message]) -> int:
+    """Take in what our own topics know more than our database (restored from an older back-up). Returns how many events were missing.
+
+    Raises Forked when both have the same number of a stream with other bytes.
+    """
+    known, missing, batch = contracts(aggregates), 0, list[Message]()
+    async for message in messages:
+        batch.append(message)
+        if len(batch) >= SLICE:
+            missing += await take_in_batch(pool, known, batch)
+            batch = []
+    return missing + (await take_in_batch(pool, known, batch) if batch else 0)
+
+
+async def take_in_batch(pool: "asyncpg.Pool[asyncpg.Record]", known: Contracts, batch: Sequence[Message]) -> int:
+    async with transaction(pool) as tx:
+        rows = await tx.connection.fetch(
+            "SELECT stream, version, type, data FROM events WHERE stream = ANY ($1::uuid[])", sorted({m.stream for m in batch})
+        )
+        have = {(r["stream"], r["version"]): (r["type"], r["data"]) for r in rows}
+        new: dict[tuple[UUID, int], Message] = {}
+        for message in sorted(batch, key=lambda m: (m.stream, m.version)):
+            at, told = (message.stream, message.version), (message.type, message.value.decode())
+            if message.fault or have.setdefault(at, told) != told:
+                log.critical(
+                    "forked", topic=message.topic, stream=str(message.stream), version=message.version, fault=message.fault
+                )
+                raise Forked(f"{message.topic}: {message.stream} number {message.version} is not the one in the database")
+            if at not in {(r["stream"], r["version"]) for r in rows}:
+                new[at] = message
+        by_kind: dict[Aggregate, list[tuple[Message, Event]]] = {}
+        for message in new.values():
+            aggregate, contract = known[message.type]
+            by_kind.setdefault(aggregate, []).append((message, contract.model_validate_json(message.value)))
+        for aggregate, pairs in by_kind.items():
+            states = dict(await aggregate.rows.load(tx, sorted({m.stream for m, _ in pairs})))
+            recorded = []
+            for message, event in pairs:
+                before = states.get(message.stream, Versioned(aggregate.new))
+                if message.version != before.version + 1:
+                    raise Forked(
+                        f"{message.topic}: {message.stream} goes on at {message.version}, the database knows {before.version}"
+                    )
+                states[message.stream] = Versioned(aggregate.evolve(before.state, event), message.version)
+                trace = message.headers.get("traceparent")
+                recorded.append(Recorded(message.stream, message.version, message.topic, event, message.value.decode(), trace))
+            await insert(tx, recorded, outbox=False)
+            await aggregate.rows.save(tx, states)
+        return len(new)
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A state that is not what its events say."""
+
+    aggregate: str
+    stream: UUID
+    what: str
+
+
+async def fold_check(pool: "asyncpg.Pool[asyncpg.Record]", aggregates: Aggregates) -> AsyncIterator[Difference]:
+    """Give every state that differs from the fold of its events, in slices, each one moment."""
+    known = contracts(aggregates)
+    for aggregate in sorted(set(aggregates.values()), key=lambda a: a.name):
+        types = [event.type for event in aggregate.events]
+        after: UUID | None = UUID(int=0)
+        while after is not None:
+            async with transaction(pool, readonly=True) as tx:
+                found, after = await fold_slice(tx, aggregate, types, known, after)
+            for difference in found:
+                yield difference
+
+
+async def fold_slice(
+    tx: Tx, aggregate: Aggregate, types: Sequence[str], known: Contracts, after: UUID
+) -> tuple[list[Difference], UUID | None]:
+    streams = await tx.connection.fetch(
+        "SELECT DISTINCT stream FROM events WHERE stream > $1 AND type = ANY ($2::text[]) ORDER BY stream LIMIT $3",
+        after,
+        types,
+        SLICE,
+    )
+    kept = await aggregate.rows.page(tx, after, SLICE)
+    full = [ids for ids in ([r["stream"] for r in streams], list(kept)) if len(ids) == SLICE]
+    last = min((ids[-1] for ids in full), default=None)
+    ids = sorted(i for i in {r["stream"] for r in streams} | set(kept) if last is None or i <= last)
+    rows = await tx.connection.fetch(
+        "SELECT stream, version, type, data FROM events WHERE stream = ANY ($1::uuid[]) ORDER BY stream, version", ids
+    )
+    folded = fold(rows, known)
+    states = await aggregate.rows.load(tx, ids)
+    return [d for i in ids if (d := differs(aggregate, i, folded.get(i), states.get(i)))], last
+
+
+def differs(aggregate: Aggregate, stream: UUID, folded: Versioned | None, state: Versioned | None) -> Difference | None:
+    if folded == state:
+        return None
+    if folded is None or state is None:
+        return Difference(aggregate.name, stream, "has no events" if folded is None else "has no row")
+    if folded.version != state.version:
+        return Difference(aggregate.name, stream, f"row at {state.version}, events up to {folded.version}")
+    names = [f for f in folded.state.__dataclass_fields__ if getattr(folded.state, f) != getattr(state.state, f)]
+    return Difference(aggregate.name, stream, "differs in " + ", ".join(names))
+
+
+def fold(rows: Iterable[Row], known: Contracts) -> dict[UUID, Versioned]:
+    """Make the states that the events in `rows` (in order) lead to."""
+    states: dict[UUID, Versioned] = {}
+    for row in rows:
+        aggregate, contract = known[row["type"]]
+        before = states.get(row["stream"], Versioned(aggregate.new))
+        if row["version"] != before.version + 1:
+            raise AssertionError(f"{row['stream']} has no event {before.version + 1}")
+        states[row["stream"]] = Versioned(
+            aggregate.evolve(before.state, contract.model_validate_json(row["data"])), row["version"]
+        )
+    return states
+
+
+async def resend(tx: Tx, *, stream: UUID | None = None, topic: str | None = None) -> int:
+    """Put published events in the outbox again, in order: of a stream, or of a topic. Consumers drop what they have."""
+    status = await tx.connection.execute(
+        """
+        INSERT INTO outbox (topic, seq) SELECT topic, seq FROM events
+        WHERE topic IS NOT NULL AND ($1::uuid IS NULL OR stream = $1) AND ($2::text IS NULL OR topic = $2)
+        ON CONFLICT DO NOTHING
+        """,
+        stream,
+        topic,
+    )
+    return int(status.split()[-1])
+
+
+async def published(tx: Tx) -> dict[str, tuple[int, int]]:
+    """Sum up each of our topics: streams, and the sum of their last numbers. A consumer that has seen all has the same sums."""
+    rows = await tx.connection.fetch(
+        "SELECT topic, count(*) AS streams, sum(last) AS numbers FROM "
+        "(SELECT topic, stream, max(version) AS last FROM events WHERE topic IS NOT NULL GROUP BY topic, stream) _ "
+        "GROUP BY topic ORDER BY topic"
+    )
+    return {r["topic"]: (r["streams"], int(r["numbers"])) for r in rows}
+
+
+async def consumed(tx: Tx) -> dict[str, tuple[int, int]]:
+    """Sum up what this service has seen of each topic, in the same way."""
+    rows = await tx.connection.fetch(
+        "SELECT topic, count(*) FILTER (WHERE version > 0) AS streams, sum(version) AS numbers FROM seen GROUP BY topic ORDER BY topic"
+    )
+    return {r["topic"]: (r["streams"], int(r["numbers"])) for r in rows}
+
+
+def as_json(sums: Mapping[str, tuple[int, int]]) -> str:
+    """Print sums for a comparison by another program."""
+    return json.dumps({topic: {"streams": s, "numbers": n} for topic, (s, n) in sums.items()})

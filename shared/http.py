@@ -1,0 +1,120 @@
+"""HTTP: one app a service, problem+json, health, readiness, metrics, trace context."""
+
+import time
+from collections.abc import Callable, MutableMapping
+from typing import Annotated, Any
+
+import structlog
+from fastapi import Depends, FastAPI, HTTPException, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from shared import metrics, trace
+from shared.desk import Desk
+from shared.errors import Coded, Malformed, NotYet, Outage, Refused
+from shared.log import log
+
+LARGEST_BODY = 20 * 1024 * 1024
+
+
+def desk(request: Request) -> Desk:
+    """Give the process's desk. Raises Outage("starting") before the service has caught up."""
+    found: Desk | None = getattr(request.app.state, "desk", None)
+    if found is None:
+        raise Outage("starting")
+    return found
+
+
+At = Annotated[Desk, Depends(desk)]
+
+
+def problem(
+    status: int, code: str, detail: MutableMapping[str, Any] | None = None, headers: dict[str, str] | None = None
+) -> JSONResponse:
+    """Answer as RFC 9457 says; `code` is stable, `detail` plain JSON."""
+    content = {
+        "type": f"urn:maillon:problem:{code}",
+        "title": code.replace("_", " "),
+        "status": status,
+        "code": code,
+        "detail": detail or {},
+    }
+    return JSONResponse(content, status, headers, media_type="application/problem+json")
+
+
+STATUS: dict[type[Coded], int] = {Refused: 409, NotYet: 404, Malformed: 422, Outage: 503}
+
+
+def build_app(title: str, ready: Callable[[], dict[str, Any]], **options: Any) -> FastAPI:
+    """Make the app with what every service has. `ready` gives `{"ready": bool, …}`."""
+    app = FastAPI(title=title, openapi_url=f"/{title}/openapi.json", docs_url=None, redoc_url=None, **options)
+
+    async def coded(_: Request, error: Exception) -> Response:
+        assert isinstance(error, Coded)  # noqa: S101 for the type checker: registered for Coded alone
+        status = STATUS[type(error)]
+        return problem(status, error.code, dict(error.detail), {"Retry-After": "2"} if status == 503 else None)
+
+    async def invalid(_: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)  # noqa: S101 for the type checker
+        faults = [{"where": "/" + "/".join(map(str, e["loc"][1:])), "why": e["type"], "text": e["msg"]} for e in error.errors()]
+        return problem(422, "contract", {"faults": faults[:50]})
+
+    async def known(_: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)  # noqa: S101 for the type checker
+        return problem(error.status_code, f"http_{error.status_code}", {"text": str(error.detail)}, dict(error.headers or {}))
+
+    async def bug(_: Request, error: Exception) -> Response:
+        log.error("bug", exc_info=error)
+        return problem(500, "bug")
+
+    for kind in STATUS:
+        app.add_exception_handler(kind, coded)
+    app.add_exception_handler(RequestValidationError, invalid)
+    app.add_exception_handler(HTTPException, known)
+    app.add_exception_handler(Exception, bug)
+
+    @app.get("/health", include_in_schema=False)
+    async def health() -> dict[str, str]:
+        return {"status": "alive"}
+
+    @app.get("/ready", include_in_schema=False)
+    async def readiness() -> JSONResponse:
+        found = ready()
+        return JSONResponse(found, 200 if found["ready"] else 503)
+
+    @app.get("/metrics", include_in_schema=False)
+    async def scraped() -> Response:
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+    app.add_middleware(Edge)
+    return app
+
+
+class Edge:
+    """Outermost: trace context, time of each request, a limit to bodies."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self.app(scope, receive, send)
+        headers = {k.decode("latin-1"): v.decode("latin-1") for k, v in scope["headers"]}
+        traceparent = trace.child(headers.get("traceparent"))
+        trace.CURRENT.set(traceparent)
+        structlog.contextvars.bind_contextvars(trace=trace.trace_id(traceparent))
+        if int(headers.get("content-length") or 0) > LARGEST_BODY:
+            return await problem(413, "too_large", {"largest_bytes": LARGEST_BODY})(scope, receive, send)
+        started, status = time.perf_counter(), 0
+
+        async def told(message: Message) -> None:
+            nonlocal status
+            status = message.get("status", status)
+            await send(message)
+
+        try:
+            return await self.app(scope, receive, told)
+        finally:
+            metrics.REQUESTS.labels(scope["method"], f"{status // 100}xx").observe(time.perf_counter() - started)

@@ -1,0 +1,141 @@
+"""Events out: what is recorded and not yet sent goes to Kafka, in order within a topic, a fair share for each topic.
+
+One relay a database holds an advisory lock; the others stand by. A topic that fails (broker, size, missing) rests for a
+moment while the others go on: one cell's trouble stays its own. A crash between ack and delete sends again; who reads
+knows repeats by their number.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from itertools import groupby
+from time import monotonic
+
+import asyncpg
+
+from shared import metrics
+from shared.db import AWAY
+from shared.log import log
+
+Send = Callable[[str, Sequence[asyncpg.Record]], Coroutine[None, None, Mapping[int, int]]]
+"""Sends the rows of one topic, in order, and returns when the broker has acknowledged all: the next offset of each partition."""
+
+Sending = tuple["asyncio.Task[Mapping[int, int]]", Sequence[asyncpg.Record]]
+"""A send under way and what it sends: a slow topic makes no other wait."""
+
+LOCK = "SELECT pg_try_advisory_lock(hashtext(current_schema()), hashtext('relay'))"
+
+NEXT = """
+WITH RECURSIVE topics AS (
+    (SELECT topic FROM outbox ORDER BY topic LIMIT 1)
+    UNION ALL
+    SELECT (SELECT o.topic FROM outbox o WHERE o.topic > t.topic ORDER BY o.topic LIMIT 1) FROM topics t WHERE t.topic IS NOT NULL
+)
+SELECT e.seq, e.stream, e.version, e.topic, e.type, e.at, e.trace, e.data
+FROM topics t
+CROSS JOIN LATERAL (SELECT seq FROM outbox o WHERE o.topic = t.topic ORDER BY seq LIMIT $1) o
+JOIN events e USING (seq)
+WHERE t.topic <> ALL ($2::text[])
+ORDER BY e.topic, e.seq
+"""
+"""Up to $1 unsent events of each topic that has any, $2 apart. Jumps from topic to topic along the index."""
+
+SENT = """
+WITH gone AS (DELETE FROM outbox WHERE topic = $1 AND seq = ANY ($2::bigint[]))
+INSERT INTO sent (topic, partition, next) SELECT $1, * FROM unnest($3::int[], $4::bigint[])
+ON CONFLICT (topic, partition) DO UPDATE SET next = greatest(sent.next, excluded.next)
+"""
+
+
+@dataclass(slots=True)
+class Relay:
+    """Empties the outbox. Works only while its session holds the lock; loses it with its session, never by a clock."""
+
+    url: str
+    send: Send
+    share: int = 1_000
+    rest_s: float = 2.0
+    idle_s: float = 0.05
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+    resting: dict[str, float] = field(default_factory=dict)
+    sending: dict[str, Sending] = field(default_factory=dict)
+    leading: bool = False
+
+    async def run(self) -> None:
+        """Take the lock, work, and begin again whenever the database or the lock was lost. Ends by being cancelled."""
+        while True:
+            try:
+                await self.lead()
+            except AWAY as error:
+                log.warning("relay_lost_database", error=repr(error))
+            self.leading = False
+            await asyncio.sleep(0.5)
+
+    async def lead(self) -> None:
+        connection = await asyncpg.connect(
+            self.url,
+            timeout=5,
+            command_timeout=30,
+            server_settings={
+                "application_name": "relay",
+                "idle_session_timeout": "30s",
+                "idle_in_transaction_session_timeout": "10s",
+            },
+        )
+        try:
+            while not await connection.fetchval(LOCK):  # noqa: ASYNC110 a lock can only be asked for
+                await asyncio.sleep(0.5)
+            self.leading = True
+            while True:
+                self.wake.clear()
+                if not await self.turn(connection) and not self.sending:
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(self.idle_s):
+                            await self.wake.wait()
+        finally:
+            self.leading = False
+            for task, _ in self.sending.values():
+                task.cancel()
+            self.sending.clear()
+            with suppress(Exception):
+                await connection.close(timeout=2)
+
+    async def turn(self, connection: "asyncpg.Connection[asyncpg.Record]") -> int:
+        """Send a share of each topic that neither rests nor is being sent. Returns how many were sent by the end of this turn.
+
+        The lock's own session reads and deletes: without it, nothing happens.
+        """
+        now = monotonic()
+        self.resting = {topic: until for topic, until in self.resting.items() if until > now}
+        metrics.RESTING.set(len(self.resting))
+        rows = await connection.fetch(NEXT, self.share, [*self.resting, *self.sending])
+        for topic, group in groupby(rows, key=lambda row: row["topic"]):
+            due = list(group)
+            self.sending[topic] = (asyncio.create_task(self.send(topic, due)), due)
+        if not self.sending:
+            return 0
+        await asyncio.wait([task for task, _ in self.sending.values()], timeout=0.05)
+        count = 0
+        for topic, (task, waiting) in list(self.sending.items()):
+            if task.done():
+                del self.sending[topic]
+                count += await self.done(connection, topic, task, waiting)
+        return count
+
+    async def done(
+        self,
+        connection: "asyncpg.Connection[asyncpg.Record]",
+        topic: str,
+        task: "asyncio.Task[Mapping[int, int]]",
+        waiting: Sequence[asyncpg.Record],
+    ) -> int:
+        """Forget what is acknowledged; let a topic that failed rest: whatever it is, it concerns that topic only."""
+        if error := task.exception():
+            log.warning("topic_rests", topic=topic, waiting=len(waiting), rest_s=self.rest_s, error=repr(error))
+            self.resting[topic] = monotonic() + self.rest_s
+            return 0
+        ends = task.result()
+        await connection.execute(SENT, topic, [r["seq"] for r in waiting], list(ends), list(ends.values()))
+        metrics.SENT.inc(len(waiting))
+        return len(waiting)

@@ -1,0 +1,247 @@
+"""A service as a process: what it is made of (`Service`), how it starts, serves and stops (`run`).
+
+Start: wait for Postgres, migrate, take in what our own topics know more than we do, then relay, cells, jobs and pages.
+Stop (SIGTERM): no new requests, each cell ends its batch, what is recorded is sent, connections close. A kill at any moment
+loses nothing: what is not committed is read again, what is not sent is sent at the next start.
+"""
+
+import asyncio
+import base64
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+from fastapi import APIRouter, FastAPI
+from granian.constants import Interfaces
+from granian.server.embed import Server
+
+from shared import log as logging
+from shared.aggregate import Aggregates
+from shared.cell import Cell
+from shared.consumer import Consumer, Outside, Reactions
+from shared.db import AWAY as DATABASE_AWAY
+from shared.db import connect
+from shared.desk import Desk
+from shared.history import take_in
+from shared.http import build_app
+from shared.jobs import Job, keep_running
+from shared.kafka.wire import AWAY as BROKER_AWAY
+from shared.kafka.wire import Access, Sender, read_on
+from shared.log import log
+from shared.migrate import migrate
+from shared.outbox import Relay
+from shared.settings import S, Settings, read_cells, served
+from shared.ui import Access as Doors
+from shared.ui import Pages, mount_static, show_problems
+from shared.vault import Vault
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """What a service is made of: wiring only, nothing has happened yet."""
+
+    settings: Settings
+    aggregates: Aggregates
+    reactions: Reactions = field(default_factory=dict)
+    hears: Mapping[str, str] = field(default_factory=dict)
+    """Families of topics and the kind of their cells, such as `{"intake.donations": "regions"}`."""
+    tells: Mapping[str, str] = field(default_factory=dict)
+    routers: Sequence[APIRouter] = ()
+    jobs: Sequence[Job] = ()
+    outside: Outside | None = None
+    migrations: Path | None = None
+    pages: Pages | None = None
+    doors: Doors | None = None
+    state: Mapping[str, Any] = field(default_factory=dict)
+    """Put on `app.state` and `desk.state`, for the service's own dependencies and jobs."""
+    background: Sequence[Callable[[Desk], Awaitable[None]]] = ()
+    """Views and the like: run for the life of the process, outside readiness."""
+
+
+@dataclass(slots=True)
+class Running:
+    """A service at work."""
+
+    service: Service
+    tasks: list["asyncio.Task[None]"] = field(default_factory=list)
+    cells: list[Cell] = field(default_factory=list)
+    relay: Relay | None = None
+    desk: Desk | None = None
+
+    def readiness(self) -> dict[str, Any]:
+        """Say whether all cells have joined and what stands still."""
+        waiting = sorted(cell.name for cell in self.cells if not cell.joined.is_set())
+        halted = {cell.name: cell.halted for cell in self.cells if cell.halted}
+        leads = bool(self.relay and self.relay.leading)
+        return {"ready": self.desk is not None and not waiting, "waiting_cells": waiting, "stopped_cells": halted, "relay": leads}
+
+    async def start(self, app: FastAPI) -> None:
+        """Bring everything up, in order."""
+        settings = self.service.settings
+        url = settings.database_url.get_secret_value()
+        pool = await connect(url, name=settings.service)
+        await patiently(lambda: migrate(pool, self.service.migrations))
+        access = Access(
+            settings.kafka_bootstrap,
+            settings.kafka_user,
+            settings.kafka_password.get_secret_value(),
+            settings.kafka_ca_file,
+            settings.topic_prefix,
+        )
+        names = read_cells(settings.cells_file)
+        await patiently(lambda: self.catch_up(pool, access, names))
+        sender = Sender(access, f"/maillon/{settings.service}")
+        self.relay = Relay(url, sender.send)
+        desk = Desk(
+            settings=settings,
+            pool=pool,
+            aggregates=self.service.aggregates,
+            sender=sender,
+            committed=self.relay.wake.set,
+            state=self.service.state,
+            keys=await open_vault(settings),
+        )
+        self.cells = self.build_cells(pool, access, names, self.relay.wake.set)
+        self.tasks = [
+            asyncio.create_task(self.relay.run(), name="relay"),
+            *(asyncio.create_task(cell.run(), name=f"cell {cell.name}") for cell in self.cells),
+            *(asyncio.create_task(keep_running(job, desk, url), name=f"job {job.name}") for job in self.service.jobs),
+            *(asyncio.create_task(watched(view, desk), name="view") for view in self.service.background),
+        ]
+        self.desk = app.state.desk = desk
+        log.info("started", cells=[cell.name for cell in self.cells])
+
+    async def catch_up(self, pool: "asyncpg.Pool[asyncpg.Record]", access: Access, names: Mapping[str, Sequence[str]]) -> None:
+        topics = [f"{family}.{cell}" for family, kind in self.service.tells.items() for cell in names[kind]]
+        if topics:
+            rows = await pool.fetch("SELECT topic, partition, next FROM sent")
+            starts = {(r["topic"], r["partition"]): r["next"] for r in rows}
+            if found := await take_in(pool, self.service.aggregates, read_on(access, starts, topics)):
+                log.warning("took_in", events=found, why="our own topics knew more than our database: an older back-up?")
+
+    def build_cells(
+        self,
+        pool: "asyncpg.Pool[asyncpg.Record]",
+        access: Access,
+        names: Mapping[str, Sequence[str]],
+        committed: Callable[[], None],
+    ) -> list[Cell]:
+        service, settings = self.service, self.service.settings
+        topics: dict[str, list[str]] = {}
+        for family, kind in service.hears.items():
+            for cell in names[kind]:
+                topics.setdefault(cell, []).append(f"{family}.{cell}")
+        if not topics:
+            return []
+        consumer = Consumer(pool, service.aggregates, service.reactions, service.outside, committed)
+        chosen = served(settings.cells, list(topics))
+        return [Cell(name, settings.service, settings.replica, topics[name], consumer, access) for name in chosen]
+
+    async def stop(self) -> None:
+        """Let batches end and what is recorded be sent, then close everything."""
+        for cell in self.cells:
+            cell.stopping.set()
+        ending = [task for task in self.tasks if task.get_name().startswith("cell ")]
+        if ending:
+            await asyncio.wait(ending, timeout=10)
+        if self.relay is not None and self.desk is not None:
+            with suppress(*DATABASE_AWAY):
+                async with asyncio.timeout(3):
+                    while self.relay.leading and await self.desk.pool.fetchval("SELECT EXISTS (SELECT FROM outbox)"):  # noqa: ASYNC110 asked of Postgres
+                        await asyncio.sleep(0.02)
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+        if self.desk is not None:
+            await self.desk.sender.stop()
+            pools = [self.desk.pool, *([self.desk.keys.keys] if self.desk.keys else [])]
+            for pool in pools:
+                with suppress(Exception):
+                    async with asyncio.timeout(3):
+                        await pool.close()
+
+
+async def patiently(attempt: Callable[[], Awaitable[object]]) -> None:
+    """Do what a start needs, as soon as what it needs is there. Wrong credentials and our own mistakes are not waited for."""
+    wait_s = 0.1
+    while True:
+        try:
+            await attempt()
+            return
+        except (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InsufficientPrivilegeError, asyncpg.PostgresSyntaxError):
+            raise
+        except (*DATABASE_AWAY, *BROKER_AWAY) as error:
+            log.warning("start_waits", error=repr(error)[:300], again_in_s=wait_s)
+            await asyncio.sleep(wait_s)
+            wait_s = min(wait_s * 2, 1.0)
+
+
+async def watched(view: Callable[[Desk], Awaitable[None]], desk: Desk) -> None:
+    """Keep a view running; it may fail without the service failing."""
+    while True:
+        try:
+            await view(desk)
+        except Exception:  # noqa: BLE001 a view may fail without the service failing
+            log.exception("view_failed", view=view.__name__)
+        await asyncio.sleep(5)
+
+
+async def open_vault(settings: Settings) -> Vault | None:
+    """Open the keys' database where the settings name one."""
+    if settings.keys_database_url is None or settings.vault_key is None:
+        return None
+    keys = await connect(settings.keys_database_url.get_secret_value(), name=f"{settings.service} vault", largest=4)
+    vault = Vault(keys, base64.b64decode(settings.vault_key.get_secret_value()))
+    await patiently(vault.prepare)
+    return vault
+
+
+def assemble(service: Service) -> tuple[FastAPI, Running]:
+    """Make the app of a service; its lifespan starts and stops everything else."""
+    running = Running(service)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        try:
+            await running.start(app)
+            yield
+        finally:
+            await running.stop()
+
+    app = build_app(service.settings.service, running.readiness, lifespan=lifespan)
+    for name, value in service.state.items():
+        setattr(app.state, name, value)
+    if service.pages is not None:
+        mount_static(app, service.pages.prefix)
+    if service.doors is not None:
+        service.doors.install(app)
+    for router in service.routers:
+        app.include_router(router)
+    if service.pages is not None:
+        show_problems(app, service.pages)
+    return app, running
+
+
+def run(build: Callable[[S], Service], kind: type[S]) -> None:
+    """Run a service until SIGTERM or SIGINT. Exits 1 with one clear line when it may not start (settings, password, changed migration)."""
+    import uvloop
+
+    settings = kind()  # filled from the environment
+    logging.configure(settings.log_format, service=settings.service, replica=settings.replica)
+    app, _ = assemble(build(settings))
+    uvloop.run(serve(app, settings))
+
+
+async def serve(app: FastAPI, settings: Settings) -> None:
+    """Serve in this loop, in one process; SIGTERM lets requests under way end."""
+    server = Server(
+        app, address=settings.http_host, port=settings.http_port, interface=Interfaces.ASGI, websockets=False, log_enabled=False
+    )
+    loop = asyncio.get_running_loop()
+    for sign in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(sign, server.stop)
+    await server.serve()

@@ -1,0 +1,1 @@
+"""The kernel, on a real broker and a real database."""

@@ -1,0 +1,182 @@
+"""A service small enough to see through: it adds up what it hears, for each stream, and tells the sums."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import ClassVar, assert_never
+from uuid import UUID
+
+from shared.aggregate import Aggregate
+from shared.consumer import Outside, Reactions
+from shared.errors import NotYet, Refused
+from shared.events.base import Event, stream_id
+from shared.message import Message
+from shared.rows import Rows
+from shared.run import Service
+from shared.settings import Settings
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+class Told(Event):
+    """Heard: `amount` for the counter `name`; `needs` names a counter that must have been opened before."""
+
+    type: ClassVar[str] = "test.told.v1"
+
+    name: str
+    amount: int
+    needs: str | None = None
+
+
+class Asked(Event):
+    """Heard from outside: the same, wants an answer."""
+
+    type: ClassVar[str] = "test.asked.v1"
+
+    name: str
+    amount: int
+    needs: str | None = None
+
+
+class Added(Event):
+    """Told: the sum as it now is."""
+
+    type: ClassVar[str] = "test.added.v1"
+
+    cell: str
+    amount: int
+    total: int
+
+
+class Answered(Event):
+    """Told: what became of an outsider's message."""
+
+    type: ClassVar[str] = "test.answered.v1"
+
+    cell: str
+    code: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Add:
+    id: UUID
+    cell: str
+    amount: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Require:
+    id: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    id: UUID
+    cell: str
+    code: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counter:
+    cell: str = ""
+    total: int = 0
+    amounts: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    cell: str = ""
+    code: str | None = None
+
+
+def decide(counter: Counter, command: Add | Require) -> Sequence[Added]:
+    match command:
+        case Require():
+            if not counter.cell:
+                raise NotYet("counter_unknown")
+            return []
+        case Add(amount=13):
+            raise Refused("unlucky")
+        case Add(amount=666):
+            raise KeyError("a bug in a rule")
+        case Add(cell=cell, amount=amount):
+            return [Added(cell=cell, amount=amount, total=counter.total + amount)]
+        case _:
+            assert_never(command)
+
+
+def evolve(counter: Counter, event: Added) -> Counter:
+    return replace(counter, cell=event.cell, total=event.total, amounts=(*counter.amounts, event.amount)[-20:])
+
+
+def decide_reply(reply: Reply, command: Answer) -> Sequence[Answered]:
+    return [] if reply.code else [Answered(cell=command.cell, code=command.code)]
+
+
+def evolve_reply(reply: Reply, event: Answered) -> Reply:
+    return replace(reply, cell=event.cell, code=event.code)
+
+
+COUNTERS = Rows("counters", Counter)
+REPLIES = Rows("replies", Reply)
+COUNTER = Aggregate(
+    name="counter",
+    events=(Added,),
+    new=Counter(),
+    decide=decide,
+    evolve=evolve,
+    topic=lambda c: f"test.sums.{c.cell}",
+    rows=COUNTERS,
+)
+REPLY = Aggregate(
+    name="reply",
+    events=(Answered,),
+    new=Reply(),
+    decide=decide_reply,
+    evolve=evolve_reply,
+    topic=lambda r: f"test.replies.{r.cell}",
+    rows=REPLIES,
+)
+
+
+def counter_id(name: str) -> UUID:
+    return stream_id("counter", name)
+
+
+def on_told(message: Message, event: Told | Asked) -> Sequence[Add | Require]:
+    if event.name == "bug":
+        raise KeyError("a bug in a reaction")
+    needed = [Require(id=counter_id(event.needs))] if event.needs else []
+    return [*needed, Add(id=counter_id(event.name), cell=message.cell, amount=event.amount)]
+
+
+def on_asked(message: Message, event: Asked) -> Sequence[Add | Require | Answer]:
+    return [*on_told(message, event), Answer(id=reply_id(message), cell=message.cell, code="accepted")]
+
+
+def reply_id(message: Message) -> UUID:
+    return stream_id("reply", message.stream)
+
+
+def reject(message: Message, error: Exception) -> Sequence[Answer]:
+    code = getattr(error, "code", type(error).__name__)
+    if code == "id_reused":
+        return [Answer(id=stream_id("reply", message.topic, message.partition, message.offset), cell=message.cell, code=code)]
+    return [Answer(id=reply_id(message), cell=message.cell, code=code)]
+
+
+AGGREGATES = {Add: COUNTER, Require: COUNTER, Answer: REPLY}
+REACTIONS: Reactions = {Told: on_told}
+OUTSIDE = Outside(family="test.asked", reactions={Asked: on_asked}, reject=reject)
+
+
+def build(settings: Settings) -> Service:
+    return Service(
+        settings=settings,
+        aggregates=AGGREGATES,
+        reactions=REACTIONS,
+        hears={"test.told": "regions", "test.asked": "regions"},
+        tells={"test.sums": "regions", "test.replies": "regions"},
+        outside=OUTSIDE,
+        migrations=MIGRATIONS,
+    )

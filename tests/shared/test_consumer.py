@@ -1,0 +1,181 @@
+"""Each message has its effect once, or is set aside for a reason that is told; none costs another anything."""
+
+from uuid import UUID, uuid4
+
+from shared.db import transaction
+from shared.parked import listed, release, skip
+from tests.shared.counter import Added, Asked, Told, counter_id
+from tests.support.service import Publisher, Site, until
+
+TOLD, ASKED = "test.told.ara", "test.asked.ara"
+
+
+async def total(site: Site, name: str) -> int | None:
+    found: int | None = await site.desk.pool.fetchval("SELECT total FROM counters WHERE id = $1", counter_id(name))
+    return found
+
+
+async def parked(site: Site) -> list[tuple[int, str, str]]:
+    async with site.desk.read() as tx:
+        return [(r["version"], r["why"], r["reason"]) for r in await listed(tx)]
+
+
+async def replies(site: Site) -> list[str]:
+    rows = await site.desk.pool.fetch("SELECT data->>'code' AS code FROM events WHERE type = 'test.answered.v1' ORDER BY seq")
+    return [row["code"] for row in rows]
+
+
+async def test_each_message_has_its_effect_once_though_it_comes_twice(counter: Site, publisher: Publisher) -> None:
+    stream = uuid4()
+    rows = [publisher.row(stream, n, Told(name="a", amount=n)) for n in (1, 2, 3)]
+    await publisher.send(TOLD, rows)
+    await publisher.send(TOLD, rows[1:] + rows)
+    last = publisher.row(stream, 4, Told(name="a", amount=4))
+    await publisher.send(TOLD, [last])
+    await until(lambda: total_is(counter, "a", 10))
+    assert await parked(counter) == []
+    rows_ = await counter.desk.pool.fetch("SELECT data FROM events ORDER BY seq")
+    assert [Added.model_validate_json(r["data"]) for r in rows_] == [
+        Added(cell="ara", amount=1, total=1),
+        Added(cell="ara", amount=2, total=3),
+        Added(cell="ara", amount=3, total=6),
+        Added(cell="ara", amount=4, total=10),
+    ]
+
+
+async def total_is(site: Site, name: str, value: int) -> bool:
+    return await total(site, name) == value
+
+
+async def test_what_comes_too_soon_in_its_stream_waits_and_goes_by_itself(counter: Site, publisher: Publisher) -> None:
+    stream = uuid4()
+    one, two, three, four = (publisher.row(stream, n, Told(name="g", amount=n)) for n in (1, 2, 3, 4))
+    await publisher.send(TOLD, [one, three, four])
+    await until(lambda: total_is(counter, "g", 1))
+    await until(lambda: parked_is(counter, [(3, "gap", "waits for number 2"), (4, "blocked", "waits for number 2")]))
+    await publisher.send(TOLD, [two])
+    await until(lambda: total_is(counter, "g", 10))
+    await until(lambda: parked_is(counter, []))
+
+
+async def parked_is(site: Site, expected: list[tuple[int, str, str]]) -> bool:
+    return await parked(site) == expected
+
+
+async def test_what_needs_a_fact_of_another_stream_waits_for_it(counter: Site, publisher: Publisher) -> None:
+    await publisher.tell(TOLD, uuid4(), Told(name="late", amount=5, needs="opened"), Told(name="late", amount=6))
+    await until(lambda: parked_is(counter, [(1, "early", "counter_unknown"), (2, "blocked", "waits for number 1")]))
+    await publisher.tell("test.told.idf", uuid4(), Told(name="opened", amount=1))
+    await until(lambda: total_is(counter, "late", 11))
+    await until(lambda: parked_is(counter, []))
+
+
+async def test_one_bad_message_costs_the_others_nothing(counter: Site, publisher: Publisher) -> None:
+    bad, worse, good = uuid4(), uuid4(), uuid4()
+    await publisher.tell(TOLD, bad, Told(name="x", amount=13), Told(name="x", amount=1))
+    await publisher.tell(TOLD, worse, Told(name="bug", amount=1))
+    await publisher.tell(TOLD, uuid4(), Told(name="rule", amount=666))
+    await publisher.raw(TOLD, b"k", b"{", {"ce_id": "1", "ce_source": "s", "ce_type": "test.told.v1"})
+    await publisher.tell(TOLD, uuid4(), Told(name="limit", amount=4242))
+    await publisher.tell(TOLD, good, Told(name="good", amount=1), Told(name="good", amount=1))
+    await until(lambda: total_is(counter, "good", 2))
+    found = sorted((why, reason) for _, why, reason in await parked(counter))
+    assert found == [
+        ("blocked", "waits for number 1"),
+        ("bug", "KeyError: 'a bug in a reaction'"),
+        ("bug", "KeyError: 'a bug in a rule'"),
+        ("malformed", "missing_position {}"),
+        ("refused", "unlucky {}"),
+        ("unstorable", "23514 counters_total_check"),
+    ]
+
+
+async def test_the_same_number_with_other_bytes_is_an_alarm_and_stops_that_stream_alone(
+    counter: Site, publisher: Publisher
+) -> None:
+    stream = uuid4()
+    await publisher.send(
+        TOLD, [publisher.row(stream, 1, Told(name="f", amount=1)), publisher.row(stream, 1, Told(name="f", amount=2))]
+    )
+    await publisher.send(TOLD, [publisher.row(stream, 2, Told(name="f", amount=4))])
+    await until(lambda: parked_is(counter, [(1, "fork", "same number, other bytes"), (2, "blocked", "waits for number 1")]))
+    async with transaction(counter.desk.pool) as tx:
+        assert await skip(tx, stream, 1, "the publisher confirmed the first") == 1
+    await until(lambda: total_is(counter, "f", 5))
+    await until(lambda: parked_is(counter, []))
+
+
+async def test_an_operator_mends_and_releases_in_order_or_skips_with_a_reason(counter: Site, publisher: Publisher) -> None:
+    stream = uuid4()
+    await publisher.tell(TOLD, stream, Told(name="limit", amount=4242))
+    await until(lambda: parked_has(counter, 1))
+    await publisher.tell(TOLD, stream, Told(name="limit", amount=2), Told(name="limit", amount=3))
+    await until(lambda: parked_has(counter, 3))
+    await counter.desk.pool.execute("ALTER TABLE counters DROP CONSTRAINT counters_total_check")
+    async with transaction(counter.desk.pool) as tx:
+        assert await release(tx, stream) == 3
+    await until(lambda: total_is(counter, "limit", 4247))
+    other = uuid4()
+    await publisher.tell(TOLD, other, Told(name="s", amount=13), Told(name="s", amount=2))
+    await until(lambda: parked_has(counter, 2))
+    async with transaction(counter.desk.pool) as tx:
+        assert await skip(tx, other, 2, "not its turn") == 0
+        assert await skip(tx, other, 1, "agreed with the publisher") == 1
+    await until(lambda: total_is(counter, "s", 2))
+    kept = await counter.desk.pool.fetchrow("SELECT version, reason, skipped_because FROM skipped")
+    assert kept is not None
+    assert tuple(kept) == (1, "refused: unlucky {}", "agreed with the publisher")
+
+
+async def parked_has(site: Site, count: int) -> bool:
+    return len(await parked(site)) == count
+
+
+async def test_an_outsider_gets_exactly_one_answer_to_whatever_it_sends(counter: Site, publisher: Publisher) -> None:
+    def headers(name: str) -> dict[str, str]:
+        return {"ce_id": name, "ce_source": "partner", "ce_type": "test.asked.v1"}
+
+    good = Asked(name="out", amount=1).model_dump_json().encode()
+    await publisher.raw(ASKED, b"k", good, headers("1"))
+    await publisher.raw(ASKED, b"k", good, headers("1"))
+    await publisher.raw(ASKED, b"k", Asked(name="out", amount=2).model_dump_json().encode(), headers("1"))
+    await publisher.raw(ASKED, None, b"\xff\x00 not json", headers("2"))
+    await publisher.raw(ASKED, b"k", good, {})
+    await publisher.raw(ASKED, b"k", good, headers("3") | {"ce_type": "nobody.knows.v9"})
+    await publisher.raw(ASKED, b"k", Asked(name="out", amount=13).model_dump_json().encode(), headers("4"))
+    await publisher.raw(ASKED, b"k", Asked(name="limit", amount=4242).model_dump_json().encode(), headers("5"))
+    await publisher.raw(ASKED, b"k", Asked(name="bug", amount=1).model_dump_json().encode(), headers("6"))
+    await until(lambda: answers_are(counter, 8))
+    assert sorted(await replies(counter)) == [
+        "CheckViolationError",
+        "KeyError",
+        "accepted",
+        "contract",
+        "id_reused",
+        "missing_ce_id",
+        "unknown_type",
+        "unlucky",
+    ]
+    assert await parked(counter) == []
+    assert await total(counter, "out") == 1
+
+
+async def answers_are(site: Site, count: int) -> bool:
+    return len(await replies(site)) == count
+
+
+async def test_an_outsider_that_is_early_waits_and_is_answered(counter: Site, publisher: Publisher) -> None:
+    body = Asked(name="wait", amount=3, needs="door").model_dump_json().encode()
+    await publisher.raw(ASKED, b"k", body, {"ce_id": "w", "ce_source": "p", "ce_type": "test.asked.v1"})
+    await until(lambda: parked_is(counter, [(1, "early", "counter_unknown")]))
+    await publisher.tell(TOLD, uuid4(), Told(name="door", amount=1))
+    await until(lambda: total_is(counter, "wait", 3))
+    assert await replies(counter) == ["accepted"]
+
+
+async def test_nobody_speaks_for_a_stream_of_another_topic(counter: Site, publisher: Publisher) -> None:
+    stream = UUID(int=7)
+    await publisher.send("test.told.idf", [publisher.row(stream, 1, Told(name="mine", amount=1))])
+    await publisher.send(TOLD, [publisher.row(stream, 1, Told(name="theirs", amount=1))])
+    await until(lambda: total_is(counter, "mine", 1))
+    await until(lambda: total_is(counter, "theirs", 1))
