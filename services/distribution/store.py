@@ -1,7 +1,9 @@
 """All the SQL of distribution."""
 
+import json
 from collections.abc import Sequence
 from hashlib import sha256
+from typing import Any
 from uuid import UUID
 
 from services.distribution.domain.needs import Need
@@ -162,22 +164,26 @@ async def stock(tx: Tx, limit: int) -> list[Item]:
     return [found.state for found in (await STOCK.find(tx, where, limit)).values()]
 
 
-async def counts(tx: Tx) -> dict[str, object]:
+async def counts(tx: Tx) -> dict[str, Any]:
     """Everything in figures, of one moment."""
     row = await tx.connection.fetchrow(
         """
-        SELECT
-            (SELECT coalesce(json_object_agg(status, n), '{}') FROM (SELECT status, count(*) n FROM stock GROUP BY status) _) AS stock,
-            (SELECT coalesce(json_object_agg(status, n), '{}') FROM (SELECT status, count(*) n FROM vouchers GROUP BY status) _) AS vouchers,
-            (SELECT coalesce(json_object_agg(coalesce(training, 'open'), n), '{}')
-                FROM (SELECT training, count(*) n FROM sales GROUP BY training) _) AS training,
-            (SELECT count(*) FROM needs) AS structures_asked,
-            (SELECT count(*) FROM needs WHERE status = 'expressed') AS structures_answered,
-            (SELECT coalesce(sum(v::int), 0) FROM needs, jsonb_each_text(wanted) AS _(k, v)) AS wanted,
-            (SELECT count(*) FROM needs, jsonb_object_keys(met)) AS met,
-            (SELECT count(*) FROM sales) AS sold,
-            (SELECT count(*) FROM sales WHERE price_cents = 0) AS free,
-            (SELECT coalesce(sum(price_cents), 0)::bigint FROM sales) AS paid_cents
+        WITH by_stock AS (SELECT status, count(*) AS n FROM stock GROUP BY status),
+            by_voucher AS (SELECT status, count(*) AS n FROM vouchers GROUP BY status),
+            by_training AS (SELECT coalesce(training, 'open') AS answer, count(*) AS n FROM sales GROUP BY training)
+        SELECT json_build_object(
+            'stock', (SELECT coalesce(json_object_agg(status, n), '{}') FROM by_stock),
+            'vouchers', (SELECT coalesce(json_object_agg(status, n), '{}') FROM by_voucher),
+            'training', (SELECT coalesce(json_object_agg(answer, n), '{}') FROM by_training),
+            'asked', (SELECT count(*) FROM needs),
+            'answered', (SELECT count(*) FROM needs WHERE status = 'expressed'),
+            'wanted', (SELECT coalesce(sum(n::int), 0) FROM needs, jsonb_each_text(wanted) AS _(kind, n)),
+            'met', (SELECT count(*) FROM needs, jsonb_object_keys(met)),
+            'sold', (SELECT count(*) FROM sales),
+            'free', (SELECT count(*) FROM sales WHERE price_cents = 0),
+            'paid_cents', (SELECT coalesce(sum(price_cents), 0) FROM sales)
+        )
         """
     )
-    return dict(row) if row else {}
+    found: dict[str, Any] = json.loads(row[0]) if row else {}
+    return found

@@ -1,11 +1,13 @@
 """What one structure needs in one campaign, and what it was given. Stream `("need", structure, campaign)`."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Literal, assert_never
 from uuid import UUID
 
+from services.distribution.domain.places import Atlas
 from shared.errors import Malformed, NotYet, Refused
 from shared.events.base import DeviceType, stream_id
 from shared.events.distribution import NeedAsked, NeedEvent, NeedExpressed, NeedMet, NeedReminded, NeedReopened
@@ -91,6 +93,44 @@ class ReopenNeed:
 
 
 Command = AskNeed | RemindNeed | ExpressNeed | MeetNeed | ReopenNeed
+
+
+def campaign_name(typed: str) -> str:
+    """Read the name of a campaign: it stands in addresses, topics' streams and tables."""
+    name = typed.strip().lower()
+    if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name) or len(name) > 40:
+        raise Malformed("campaign_unreadable")
+    return name
+
+
+def ask(
+    atlas: Atlas,
+    campaign: str,
+    *,
+    answer_by: date | None,
+    regions: Collection[str] | None = None,
+    structures: Collection[str] | None = None,
+    already: Collection[str] = (),
+) -> list[AskNeed]:
+    """Make the questions of a campaign: to the structures named, or to those of the regions named, or to all. Nobody is asked twice."""
+    if unknown := set(regions or ()) - set(atlas.regions):
+        raise Malformed("region_unknown", regions=sorted(unknown))
+    chosen = (
+        [atlas.structure(name) for name in structures]
+        if structures is not None
+        else [known for known in atlas.structures.values() if regions is None or known.region in regions]
+    )
+    return [
+        AskNeed(
+            id=need_id(structure.id, campaign),
+            structure=structure.id,
+            campaign=campaign,
+            region=structure.region,
+            answer_by=answer_by,
+        )
+        for structure in {each.id: each for each in chosen}.values()
+        if structure.id not in already
+    ]
 
 
 def decide(need: Need, command: Command) -> list[NeedEvent]:

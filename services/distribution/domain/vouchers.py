@@ -8,7 +8,7 @@ import base64
 import hmac
 import re
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from hashlib import sha256
 from typing import Literal, assert_never
 from uuid import UUID
@@ -21,6 +21,9 @@ LETTERS = 16
 """Of a code: 80 bits, 5 a letter. Short enough to type, long enough that guessing is hopeless even with all fingerprints known."""
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 """Crockford's: no I, L, O, U; what a hand writes for them is read as 1, 1, 0."""
+GOOD_FOR_DAYS = 30
+AT_MOST_DAYS = 90
+"""How long a voucher lasts when its referrer says nothing, and at most. Assumed."""
 TO_CROCKFORD = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", ALPHABET.encode())
 
 RevocationReason = Literal["lost", "mistake", "not_entitled"]
@@ -54,6 +57,17 @@ class Voucher:
     spent_in: str | None = None
     spent_at: datetime | None = None
     reason: str | None = None
+
+
+def last_day(today: date, asked: date | None, known: Voucher | None = None) -> date:
+    """Settle the last day of a voucher. A request made again keeps the day of the first time."""
+    if known is not None and known.expires is not None and asked in {None, known.expires}:
+        return known.expires
+    if asked is None:
+        return today + timedelta(days=GOOD_FOR_DAYS)
+    if not today <= asked <= today + timedelta(days=AT_MOST_DAYS):
+        raise Malformed("voucher_day_out_of_bounds", at_most_days=AT_MOST_DAYS)
+    return asked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
