@@ -1,6 +1,6 @@
 """What every test may ask for: a real broker, a real database, names of its own."""
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 import pytest_asyncio
@@ -41,6 +41,6 @@ async def database(platform: Platform) -> AsyncIterator[str]:
 
 
 @pytest.fixture
-def topic_name() -> Iterator[Callable[[str], str]]:
+def topic_name() -> Callable[[str], str]:
     """Makes names that no other test has: `topic_name("refurb.devices")` -> `refurb.devices.t-3f…`."""
-    yield lambda family: f"{family}.{unique('t')}"
+    return lambda family: f"{family}.{unique('t')}"

@@ -8,6 +8,7 @@ word, so nothing it brings is used before this module has compared the bytes its
 """
 
 import hashlib
+import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -60,13 +61,16 @@ def verify(jar: Jar, path: Path) -> None:
         raise DamagedJar(f"{path.name}: SHA-256 is {found}, the lock says {jar.sha256}. Delete the file and start again.")
 
 
-def _fetch(missing: list[Jar], folder: Path) -> None:
+def fetch(folder: Path, lock: Path) -> None:
+    """Brings what is missing, each verified before it gets its place."""
     from jgo.maven import MavenContext  # only for a machine that lacks a jar
 
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".fetch-") as cache:
         context = MavenContext(repo_cache=Path(cache))
-        for jar in missing:
+        for jar in read_lock(lock):
+            if (folder / jar.file_name).exists():
+                continue
             fetched = context.project(jar.group, jar.artifact).at_version(jar.version).artifact().resolve()
             verify(jar, fetched)
             fetched.replace(folder / jar.file_name)  # whole or not at all, also beside another process that fetches
@@ -78,11 +82,10 @@ def ensure(folder: Path = JARS, lock: Path = LOCK) -> list[Path]:
     missing = [jar for jar in jars if not (folder / jar.file_name).exists()]
     if missing:
         print(f"kafka: {len(missing)} jars to fetch", flush=True)
-        _fetch(missing, folder)
-    fetched = {jar.file_name for jar in missing}
+        command = (sys.executable, "-m", "deploy.local.jars", "--fetch", str(folder), str(lock))
+        subprocess.run(command, cwd=ROOT, check=True)  # apart: a test process may not leave this machine, and jgo is heavy
     for jar in jars:
-        if jar.file_name not in fetched:
-            verify(jar, folder / jar.file_name)
+        verify(jar, folder / jar.file_name)
     return [folder / jar.file_name for jar in jars]
 
 
@@ -116,5 +119,7 @@ def resolve(lock: Path = LOCK) -> int:
 if __name__ == "__main__":
     if "--lock" in sys.argv:
         print(f"kafka.lock: {resolve()} jars")
+    elif "--fetch" in sys.argv:
+        fetch(Path(sys.argv[2]), Path(sys.argv[3]))
     else:
         print(f"kafka: {len(ensure())} jars verified")

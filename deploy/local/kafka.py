@@ -14,7 +14,6 @@ import signal
 import subprocess
 import tempfile
 import time
-import uuid
 from base64 import urlsafe_b64encode
 from dataclasses import dataclass
 from pathlib import Path
@@ -146,7 +145,11 @@ def format_node(node: Node, nodes: list[Node], class_path: list[Path], *, admin_
 
 
 def new_cluster_id() -> str:
-    return urlsafe_b64encode(uuid.UUID(bytes=secrets.token_bytes(16), version=4).bytes).decode().rstrip("=")
+    """As the broker itself makes them: one that begins with a dash would be taken for an option."""
+    while True:
+        name = urlsafe_b64encode(secrets.token_bytes(16)).decode().rstrip("=")
+        if not name.startswith("-"):
+            return name
 
 
 def program(node: Node, nodes: list[Node], class_path: list[Path], *, log: Path, cache: Path | None) -> Program:

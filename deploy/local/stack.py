@@ -74,8 +74,8 @@ class Stack:
             self._began = time.monotonic()
             self._make_secrets()
             preferred = {"gateway": FIRST_GATEWAY_PORT} if self._keep else {}
-            self._ports = self._state.ports("http", "gateway", *self.services, preferred=preferred)
-            self._service_ports = {name: self._ports[name] for name in self.services}
+            self._ports = self._state.ports("http", "gateway", *SERVICES, preferred=preferred)
+            self._service_ports = {name: self._ports[name] for name in SERVICES}
             self.platform: Platform = await undo.enter_async_context(choose(self._state, self._supervisor, wait=False))
             await self._start_gateway()
             if self._is_prepared():
@@ -106,6 +106,11 @@ class Stack:
         """At which the service itself listens, behind the gateway."""
         return self._service_ports[service]
 
+    def database_url(self, service: str, *, keys: bool = False) -> str:
+        """The service's own role in the shared database, or in that of the keys."""
+        database = postgres.KEYS_DATABASE if keys else postgres.DATABASE
+        return postgres.with_role(self.platform.postgres_url, service, self.secrets[f"postgres.{service}"], database)
+
     def env(self, service: str) -> dict[str, str]:
         """All that a service's process is told, and nothing else of our own environment but the path."""
         with_keys = service in WITH_PERSONAL_DATA
@@ -114,7 +119,7 @@ class Stack:
             "LANG": "C.UTF-8",
             "PYTHONUNBUFFERED": "1",
             "MAILLON_SERVICE": service,
-            "MAILLON_DATABASE_URL": self._database_url(service, postgres.DATABASE),
+            "MAILLON_DATABASE_URL": self.database_url(service),
             "MAILLON_KAFKA_BOOTSTRAP": self.platform.kafka_bootstrap,
             "MAILLON_KAFKA_USER": service,
             "MAILLON_KAFKA_PASSWORD": self.secrets[f"kafka.{service}"],
@@ -130,7 +135,7 @@ class Stack:
             "MAILLON_LOG_FORMAT": "json",
         }
         if with_keys:
-            told["MAILLON_KEYS_DATABASE_URL"] = self._database_url(service, postgres.KEYS_DATABASE)
+            told["MAILLON_KEYS_DATABASE_URL"] = self.database_url(service, keys=True)
             told["MAILLON_VAULT_KEY"] = self.secrets["vault"]
         return {**told, **self._extra_env.get(service, {})}
 
@@ -177,8 +182,9 @@ class Stack:
 
     async def ready(self, timeout: float = 60) -> None:  # noqa: ASYNC109 a deadline that names what is missing
         """Waits until the broker, the database, each service and the gateway answer. Raises TimeoutError naming who does not."""
-        waiting = {name: asyncio.create_task(self._answers(name, port, "/ready")) for name, port in self._service_ports.items()}
-        for name in set(self.services) & self._service_ports.keys():
+        begun = {name: port for name, port in self._service_ports.items() if name in self._programs}
+        waiting = {name: asyncio.create_task(self._answers(name, port, "/ready")) for name, port in begun.items()}
+        for name in set(SERVICES) & begun.keys():
             path = f"/{name}/"  # seen through the gateway too, which asks each service once a second only
             waiting[f"gateway{path}"] = asyncio.create_task(self._answers(f"gateway{path}", self._ports["gateway"], path))
         waiting["gateway"] = asyncio.create_task(self._answers("gateway", self._ports["gateway"], "/"))
@@ -202,9 +208,6 @@ class Stack:
         users = [f"kafka.{user}" for user in self.topology.users()]
         roles = [f"postgres.{service}" for service in SERVICES]
         self.secrets = self._state.secrets(words=(*users, *roles, "session", "staff_code"), keys=("vault",))
-
-    def _database_url(self, service: str, database: str) -> str:
-        return postgres.with_role(self.platform.postgres_url, service, self.secrets[f"postgres.{service}"], database)
 
     def _fingerprint(self) -> str:
         """Of all that topics, users and roles are made from, and of the very broker and database they are made in."""
@@ -239,8 +242,10 @@ class Stack:
         return await self._supervisor.start(program)
 
     async def _start_gateway(self) -> None:
-        ports, folder = dict(self._service_ports), self.folder / "gateway"
-        program = gateway.program(port=self._ports["gateway"], services=ports, folder=folder, log=self._state.log("gateway"))
+        folder = self.folder / "gateway"
+        program = gateway.program(
+            port=self._ports["gateway"], services=self._service_ports, folder=folder, log=self._state.log("gateway")
+        )
         await self._begin(program)
         self._progress(f"gateway at {self.origin}")
 
@@ -255,7 +260,6 @@ class Stack:
                 await self._begin(self._service_program(service, service, self.env(service)))
                 self._progress(f"{service} begun")
             else:
-                del self._service_ports[service]
                 self._progress(f"{service}: not there yet, left out")
 
     async def _answers(self, name: str, port: int, path: str) -> None:

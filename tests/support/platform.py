@@ -4,12 +4,16 @@ A run that was killed leaves its folder; the next run ends what it left and take
 tests do not need an order.
 """
 
+import asyncio
 import shutil
 import tempfile
+import time
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+
+import pytest
 
 from deploy.local.jars import ROOT
 from deploy.local.platform import Platform, choose
@@ -52,10 +56,21 @@ async def started_platform() -> AsyncIterator[Platform]:
     try:
         with Folder(folder) as state:
             async with choose(state) as platform:
-                print(f"tests run against: {platform.source}")
                 yield platform
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+async def until(true: Callable[[], bool] | Callable[[], Awaitable[bool]], seconds: float = 10) -> None:
+    """Waits until it is so; fails the test when it is not so in time."""
+    deadline = time.monotonic() + seconds
+    while True:
+        found = true()
+        if await found if isinstance(found, Awaitable) else found:
+            return
+        if time.monotonic() > deadline:
+            pytest.fail(f"waited {seconds:.0f} s in vain")
+        await asyncio.sleep(0.03)
 
 
 def unique(label: str) -> str:

@@ -1,0 +1,1 @@
+"""The platform of one machine, the map as data, the command for operations."""
