@@ -8,7 +8,7 @@ from time import monotonic
 
 import asyncpg
 
-from shared import metrics
+from shared import crash, metrics
 from shared.consumer import CellStopped, Consumer
 from shared.db import AWAY as DATABASE_AWAY
 from shared.kafka.wire import AWAY as BROKER_AWAY
@@ -112,10 +112,11 @@ class Cell:
         metrics.MESSAGES.labels(self.name).inc(len(batch))
         metrics.BATCH.observe(len(batch))
         await self.release()
+        crash.point("before_offsets")
         await reader.tell(batch)
 
     async def release(self) -> None:
-        """Let go what was early, as long as anything goes. Where nothing is known to wait, look only now and then: operators release too."""
+        """Let go what was early, as long as anything goes. Where nothing is known to wait, look now and then: operators release too."""
         now = monotonic()
         if now < self.look_at and not self.consumer.hopeful.intersection(self.topics):
             return

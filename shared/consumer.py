@@ -15,7 +15,7 @@ from typing import Any
 import asyncpg
 from pydantic import ValidationError
 
-from shared import metrics
+from shared import crash, metrics
 from shared.aggregate import Aggregates, Command, Work
 from shared.db import CLASH, REFUSED, Tx, is_clash, transaction
 from shared.errors import Malformed, NotYet, Refused
@@ -78,6 +78,8 @@ class Consumer:
             try:
                 async with transaction(self.pool) as tx:
                     await self.carry_out(tx, batch)
+                    crash.point("before_commit")
+                crash.point("after_commit")
                 return self.committed()
             except CLASH:
                 pass  # somebody else was there first: decide again on what it left

@@ -8,6 +8,7 @@ from typing import Any
 
 import asyncpg
 
+from shared import crash
 from shared.aggregate import Aggregates, Command, Recorded, Work
 from shared.db import Tx, decided_again, transaction
 from shared.errors import Outage
@@ -45,9 +46,11 @@ class Desk:
                 await work.save(tx)
                 if also is not None:
                     await also(tx)
+                crash.point("before_commit")
                 return recorded
 
         recorded = await decided_again(attempt)
+        crash.point("after_commit")
         if recorded:
             self.committed()
         return recorded

@@ -14,7 +14,7 @@ from time import monotonic
 
 import asyncpg
 
-from shared import metrics
+from shared import crash, metrics
 from shared.db import AWAY
 from shared.log import log
 
@@ -112,6 +112,7 @@ class Relay:
         rows = await connection.fetch(NEXT, self.share, [*self.resting, *self.sending])
         for topic, group in groupby(rows, key=lambda row: row["topic"]):
             due = list(group)
+            crash.point("before_send")
             self.sending[topic] = (asyncio.create_task(self.send(topic, due)), due)
         if not self.sending:
             return 0
@@ -136,6 +137,8 @@ class Relay:
             self.resting[topic] = monotonic() + self.rest_s
             return 0
         ends = task.result()
+        crash.point("after_ack")
         await connection.execute(SENT, topic, [r["seq"] for r in waiting], list(ends), list(ends.values()))
+        crash.point("after_sent")
         metrics.SENT.inc(len(waiting))
         return len(waiting)
