@@ -105,13 +105,18 @@ class Pages:
         status: int,
         code: str = "",
         *,
+        otherwise: str = "",
         headers: Mapping[str, str] | None = None,
         detail: Mapping[str, object] | None = None,
         back: str = "",
     ) -> HTMLResponse:
-        """Answer with a page that says what happened, what did not happen and what to do; `back` is where to go on."""
-        code = code or words.code_for(status)
-        title, rest = words.title_and_rest(words.message(code, self.messages, **dict(detail or {})))
+        """Answer with a page that says what happened, what did not happen and what to do; `back` is where to go on.
+
+        A code without a message is shown, below the words of the code `otherwise`, or of the status.
+        """
+        said = code if words.is_known(code, self.messages) else otherwise or words.code_for(status)
+        code = code or (said if said != "unknown_code" else f"http_{int(status)}")
+        title, rest = words.title_and_rest(words.message(said, self.messages, **{"code": code, **(detail or {})}))
         if not rest:
             _, rest = words.title_and_rest(words.message("unknown_code", None, code=code))
         return self.render(
@@ -135,12 +140,17 @@ def _status(error: Exception, answered: Response | None) -> int:
     return next((_OURS[kind] for kind in type(error).__mro__ if kind in _OURS), HTTPStatus.INTERNAL_SERVER_ERROR)
 
 
+def _is_page(answered: Response) -> bool:
+    return not answered.headers.get("content-type", "").startswith(("application/json", "application/problem+json"))
+
+
 def show_problems(app: FastAPI, pages: Pages) -> None:
     """Answer a browser with a page when something goes wrong; programs get what the app answers.
 
-    Call it after the app's own handlers are in place: they are asked first, since they log, and their status is kept.
+    Call it after the app's own handlers are in place: they are asked first, since they log, and their status is kept. What
+    they answer that is not JSON (a page, a redirect) stays.
     """
-    before = dict(app.exception_handlers)
+    before = {kind: handler for kind, handler in app.exception_handlers.items() if isinstance(kind, type)}
 
     def wrap(kind: type[Exception]) -> None:
         earlier: Any = next((before[k] for k in kind.__mro__ if k in before), None)
@@ -150,16 +160,23 @@ def show_problems(app: FastAPI, pages: Pages) -> None:
             if earlier is not None:
                 asked = earlier(request, error)
                 answered = await asked if inspect.isawaitable(asked) else asked
-            if answered is not None and (not wants_html(request) or answered.status_code < HTTPStatus.BAD_REQUEST):
+            if answered is not None and (
+                not wants_html(request) or answered.status_code < HTTPStatus.BAD_REQUEST or _is_page(answered)
+            ):
                 return answered
             # an HTTPException's detail is for programs: its page is chosen by its status
             ours = not isinstance(error, HTTPException)
             code, detail = (getattr(error, "code", ""), getattr(error, "detail", None)) if ours else ("", None)
-            kept = {n: answered.headers[n] for n in _KEPT if n in answered.headers} if answered is not None else None
-            known = detail if isinstance(detail, Mapping) else None
-            return pages.problem(request, _status(error, answered), str(code), headers=kept, detail=known)
+            return pages.problem(
+                request,
+                _status(error, answered),
+                str(code),
+                otherwise="not_yet" if isinstance(error, errors.NotYet) else "",
+                headers={n: answered.headers[n] for n in _KEPT if n in answered.headers} if answered is not None else None,
+                detail=detail if isinstance(detail, Mapping) else None,
+            )
 
         app.add_exception_handler(kind, answer)
 
-    for kind in (*_OURS, HTTPException, Exception):
+    for kind in {*_OURS, HTTPException, Exception, *(k for k in before if issubclass(k, Exception))}:
         wrap(kind)

@@ -96,6 +96,11 @@ def message(code: str, own: Mapping[str, str] | None = None, /, **detail: object
     return fr(string.Formatter().vformat(text, (), filled))
 
 
+def is_known(code: str, own: Mapping[str, str] | None = None) -> bool:
+    """Tell whether that code has a message."""
+    return code in (own or {}) or code in _words()["messages"]
+
+
 def code_for(http_status: int) -> str:
     """Give the code of the message for an answer that has none of its own."""
     return str(_words()["problems"].get(http_status, "unknown_code"))

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Annotated
 
 from fastapi import Depends, FastAPI, Form
+from fastapi import HTTPException as PlainHTTPException
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
@@ -34,6 +35,8 @@ REFUSALS: dict[str, Exception] = {
     "malformed": Malformed("field_missing"),
     "outage": Outage("database_away"),
     "gone": HTTPException(404),
+    "teapot": HTTPException(418),
+    "plain": PlainHTTPException(403, "said to programs"),
     "moved": HTTPException(303, headers={"Location": "/sheet/"}),
     "bug": ZeroDivisionError(),
 }
@@ -120,6 +123,10 @@ def _failures(app: FastAPI) -> None:
         code = error.code if isinstance(error, Refused) else ""
         headers = {"Retry-After": "60"} if early else None
         return JSONResponse({"code": code}, 404 if early else 409, headers, media_type="application/problem+json")
+
+    @app.exception_handler(PlainHTTPException)
+    async def known(_: Request, error: Exception) -> Response:
+        return JSONResponse({"text": "known"}, error.status_code if isinstance(error, PlainHTTPException) else 500)
 
     @app.get("/sheet/fail/{kind}")
     async def fail(kind: str) -> None:

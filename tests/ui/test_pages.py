@@ -85,9 +85,11 @@ def test_widths(wide: str, body: str, wrap: str) -> None:
         ),
         ("short", 409, "Ce lot est fermé", "Rien n'a été enregistré."),
         ("unheard", 409, "La demande est refusée (code sheet_unheard)", "Rien n'a été enregistré."),
-        ("early", 404, "La demande est refusée (code certificate_not_there)", "Rien n'a été enregistré."),
-        ("malformed", 422, "La demande est refusée (code field_missing)", "Rien n'a été enregistré."),
-        ("outage", 503, "La demande est refusée (code database_away)", "Rien n'a été enregistré."),
+        ("early", 404, "Cette page n'est pas encore prête", "Rien n'est perdu"),
+        ("malformed", 422, "Nous n'avons pas pu lire ce qui a été envoyé", "Rien n'a été enregistré."),
+        ("outage", 503, "Le service est arrêté pour un instant", "Renvoyez-le dans une minute."),
+        ("teapot", 418, "La demande est refusée (code http_418)", "Rien n'a été enregistré."),
+        ("plain", 403, "Cette page n'est pas ouverte à votre code d'accès", "Demandez l'accès"),
         ("gone", 404, "Cette page n'existe pas", "Rien n'a changé de votre côté."),
         ("bug", 500, "Une erreur est survenue chez nous", "Ce qui était déjà enregistré est en sûreté."),
     ],
@@ -113,6 +115,10 @@ async def test_pages_that_are_not_there_and_what_cannot_be_read(person: httpx.As
     assert fr("Cette page n'existe pas") in (await person.get("/sheet/nowhere")).text
     answer = await person.get("/sheet/number/x")
     assert (answer.status_code, fr("Nous n'avons pas pu lire") in answer.text) == (422, True)
+
+
+async def test_the_code_is_shown_for_those_who_help(person: httpx.AsyncClient) -> None:
+    assert "<code>database_away</code>, 503" in (await person.get("/sheet/fail/outage")).text
 
 
 async def test_a_redirect_that_was_raised_stays_one(person: httpx.AsyncClient) -> None:
