@@ -1,8 +1,8 @@
 """How a certificate comes to be, so that a kill at any point leaves one certificate and one entry in the log.
 
-    drafted   number, date, salt and content are fixed (local)
-    logged    the document has its place in the public log (local); from here on everything follows: proof, signature, file
-    issued    the signed file exists; told to the others, with the signed state of the log
+drafted   number, date, salt and content are fixed (local)
+logged    the document has its place in the public log (local); from here on everything follows: proof, signature, file
+issued    the signed file exists; told to the others, with the signed state of the log
 """
 
 import re
@@ -167,7 +167,9 @@ def leaf_extra(number: str, salt: str, document_sha256: str, document_bytes: int
     `document_sha256` is of the first `document_bytes` of the signed file: the document as it was before the proof and the signature
     were appended, so that both can be in the file they are about.
     """
-    return canonical({"bytes": document_bytes, "format": "maillon-leaf/1", "number": number, "salt": salt, "sha256": document_sha256})
+    return canonical(
+        {"bytes": document_bytes, "format": "maillon-leaf/1", "number": number, "salt": salt, "sha256": document_sha256}
+    )
 
 
 def leaf_entry(extra: bytes) -> bytes:
@@ -263,9 +265,7 @@ def decide_checkpoint(checkpoint: Checkpoint, command: SignCheckpoint) -> list[C
         raise Refused("log_forked", size=command.size, known=checkpoint.root_hash, told=command.root_hash)
     if checkpoint.size:
         return []
-    return [
-        CheckpointSigned(size=command.size, root_hash=command.root_hash, note=command.note, refurbisher=command.refurbisher)
-    ]
+    return [CheckpointSigned(size=command.size, root_hash=command.root_hash, note=command.note, refurbisher=command.refurbisher)]
 
 
 def evolve_checkpoint(checkpoint: Checkpoint, event: CheckpointSigned) -> Checkpoint:

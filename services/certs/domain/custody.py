@@ -96,6 +96,9 @@ class HeldAudited(Event):
     type: ClassVar[str] = "certs.held_audited.v1"
 
     media: tuple[Medium, ...]
+    maker: str | None = None
+    model: str | None = None
+    serial: str | None = None
 
 
 class HeldErased(Event):
@@ -165,7 +168,7 @@ class Custody:
     postal_code: str | None = None
     donor: Donor | None = None
     required_class: MethodClass = "Clear"
-    declared: Mapping[str, int] = field(default_factory=dict)
+    declared: Mapping[DeviceType, int] = field(default_factory=dict)
     counted: int | None = None
     received_at: datetime | None = None
     ended: str | None = None
@@ -231,9 +234,7 @@ def evolve_custody(custody: Custody, event: CustodyEvent) -> Custody:
                 declared=event.declared,
             )
         case CustodyCounted():
-            return replace(
-                custody, consignment_id=event.consignment_id, counted=event.counted, received_at=event.received_at
-            )
+            return replace(custody, consignment_id=event.consignment_id, counted=event.counted, received_at=event.received_at)
         case CustodyEnded():
             return replace(custody, consignment_id=event.consignment_id, ended=event.reason)
         case _:
@@ -261,11 +262,20 @@ def evolve_held(held: Held, event: HeldEvent) -> Held:
                 model=event.model,
                 serial=event.serial,
             )
-        case HeldAudited(media=media):
-            return replace(held, audited=True, media=media)
+        case HeldAudited():  # what the machine said of itself replaces what was typed when it arrived
+            return replace(
+                held,
+                audited=True,
+                media=event.media,
+                maker=event.maker or held.maker,
+                model=event.model or held.model,
+                serial=event.serial or held.serial,
+            )
         case HeldErased(erasure=erasure):
             name = same_medium(erasure.medium)
-            rest = tuple(e for e in held.erasures if (same_medium(e.medium), e.evidence_sha256) != (name, erasure.evidence_sha256))
+            rest = tuple(
+                e for e in held.erasures if (same_medium(e.medium), e.evidence_sha256) != (name, erasure.evidence_sha256)
+            )
             doubts = tuple(d for d in held.doubts if same_medium(d.medium) != name)
             return replace(held, erasures=(*rest, erasure), doubts=doubts)
         case HeldDoubted(doubt=doubt):

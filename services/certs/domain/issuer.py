@@ -34,7 +34,15 @@ def make(issuer: str, now: datetime) -> Keys:
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, issuer[:64])])
     usage = {"digital_signature": True, "content_commitment": True}
-    others = ("key_encipherment", "data_encipherment", "key_agreement", "key_cert_sign", "crl_sign", "encipher_only", "decipher_only")
+    others = (
+        "key_encipherment",
+        "data_encipherment",
+        "key_agreement",
+        "key_cert_sign",
+        "crl_sign",
+        "encipher_only",
+        "decipher_only",
+    )
     certificate = (
         x509.CertificateBuilder()
         .subject_name(name)

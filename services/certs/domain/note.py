@@ -128,9 +128,7 @@ def proof(text: str) -> Proof:
     index = lines[2].removeprefix("index ")
     if not index.isdecimal() or index != str(int(index)):
         raise BadNoteError("the index is not a number")
-    return Proof(
-        extra=decode(lines[1].removeprefix("extra ")), index=int(index), path=tuple(_hashes(lines[3:])), note=note
-    )
+    return Proof(extra=decode(lines[1].removeprefix("extra ")), index=int(index), path=tuple(_hashes(lines[3:])), note=note)
 
 
 def decode(text: str) -> bytes:

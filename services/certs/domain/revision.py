@@ -75,7 +75,8 @@ def first_page(pdf: PdfFileReader) -> int:
 def list_references(pdf: PdfFileReader) -> set[int]:
     """Where the lists of attached files live, as far as they are objects of their own."""
     names = pdf.root["/Names"]
-    holders = [pdf.root.raw_get("/Names"), names.raw_get("/EmbeddedFiles"), names["/EmbeddedFiles"].raw_get("/Names"), pdf.root.raw_get("/AF")]
+    files = names["/EmbeddedFiles"].raw_get("/Names")
+    holders = [pdf.root.raw_get("/Names"), names.raw_get("/EmbeddedFiles"), files, pdf.root.raw_get("/AF")]
     return {h.idnum for h in holders if isinstance(h, generic.IndirectObject)}
 
 

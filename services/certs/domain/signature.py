@@ -68,6 +68,12 @@ class Update(IncrementalPdfFileWriter):
     def _update_meta(self) -> None:
         """Leave the metadata as the document has it: its content does not change."""
 
+    def ensure_output_version(self, version: tuple[int, int]) -> None:
+        """Stay PDF 1.7, which PDF/A-3 is built on; nothing here needs more."""
+
+    def register_extension(self, ext: object) -> None:
+        """Declare no extension: PDF/A-3 readers know these algorithms as they are."""
+
     def pin(self, seed: bytes) -> None:
         self._document_id[1] = generic.ByteStringObject(sha256(seed).digest()[:16])
 
@@ -95,8 +101,9 @@ async def signed(update: Update, signer: Signer, at: datetime) -> bytes:
     prepared, output = document.digest_tbs_document()
     attributes = signers.pdf_cms.PdfCMSSignedAttributes(signing_time=at)
     await document.perform_signature(prepared.document_digest, attributes)
-    written: io.BytesIO = output
-    return written.getvalue()
+    output.seek(0)
+    written: bytes = output.read()
+    return written
 
 
 def attach(update: Update, proof: bytes, at: datetime) -> None:
@@ -121,4 +128,4 @@ def attach(update: Update, proof: bytes, at: datetime) -> None:
     associated: Any = update.root["/AF"]
     associated.append(reference)
     update.update_container(associated)
-    update.update_root()
+    update.mark_update(update.root_ref)

@@ -204,9 +204,7 @@ def device_line(device: Held, used: Counter[tuple[str, str]], required: MethodCl
     )
 
 
-def why_not(
-    proof: Erasure | None, doubt: Doubt | None, used: Counter[tuple[str, str]], required: MethodClass
-) -> str | None:
+def why_not(proof: Erasure | None, doubt: Doubt | None, used: Counter[tuple[str, str]], required: MethodClass) -> str | None:
     """Code of the reason why a medium is not certified as erased, or None when it is."""
     if proof is None:
         return doubt.reason if doubt else "no_evidence"

@@ -9,7 +9,6 @@ In this order, so that no PDF reader ever sees bytes that we did not sign (where
 Imported in worker processes only.
 """
 
-import io
 import json
 import re
 from collections.abc import Callable

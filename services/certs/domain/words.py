@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from functools import cache
 
-from services.certs.domain.statement import DeviceLine, MediumLine, Statement
 from services.certs.domain.assets import TEMPLATES
+from services.certs.domain.statement import DeviceLine, MediumLine, Statement
 from shared.events.base import Donor
 
 SPACE = "\u00a0"
@@ -47,6 +47,16 @@ REASONS: Mapping[str, str] = {
     "not_audited": "aucun relevé de ses supports reçu",
     "evidence_used_twice": "le même rapport est cité pour deux supports",
     "class_below_required": "effacement d’un niveau inférieur à celui demandé",
+    "after_transfer": "effacé après la remise",
+    "capacity_short": "effacement incomplet",
+    "class_insufficient": "effacement d’un niveau inférieur à celui demandé",
+    "contradictory": "rapports contradictoires",
+    "duplicate_evidence": "le même rapport est cité pour deux supports",
+    "serial_mismatch": "le rapport parle d’un autre support",
+    "serial_missing": "numéro de série absent",
+    "time_inverted": "dates du rapport incohérentes",
+    "verification_missing": "effacement non vérifié",
+    "failed": "l’effacement a échoué",
 }
 CLASSES: Mapping[str, str] = {
     "Clear": "Clear (effacement logique)",
@@ -147,7 +157,9 @@ def medium(device_ref: str, line: MediumLine) -> dict[str, str]:
         "serial": printable(line.serial) if line.serial else "non lu",
         "kind": f"{KINDS.get(line.kind, line.kind)}, {capacity(line.bytes)}",
         "erased": "yes" if line.erased else "",
-        "method": f"{line.method_class}\u00a0: {printable(line.technique or '')}" if line.erased else f"Non attesté\u00a0: {why(line.reason)}",
+        "method": f"{line.method_class}\u00a0: {printable(line.technique or '')}"
+        if line.erased
+        else f"Non attesté\u00a0: {why(line.reason)}",
         "tool": f"{printable(line.tool or '')}{version}" if line.erased else "",
         "verified": ("vérifié" if line.verified else "non vérifié") if line.erased else "",
         "when": f"{moment(line.started_at)} – {moment(line.ended_at)}" if line.erased else "",
@@ -155,13 +167,17 @@ def medium(device_ref: str, line: MediumLine) -> dict[str, str]:
     }
 
 
+def method(line: MediumLine) -> str:
+    if not line.erased:
+        return f"Non attesté\u00a0: {why(line.reason)}"
+    return f"{line.method_class}\u00a0: {printable(line.technique or '')}"
+
+
 def headline(statement: Statement) -> str:
     """The sentence that people quote: it never says more than the counts."""
     counts = statement.counts
-    parts = [
-        f"{count(counts.erased, 'appareil dont les données ont', 'appareils dont les données ont')} été effacées, preuve à l’appui "
-        f"({count(counts.media_erased, 'support', 'supports')})"
-    ]
+    erased = count(counts.erased, "appareil dont les données ont", "appareils dont les données ont")
+    parts = [f"{erased} été effacées, preuve à l’appui ({count(counts.media_erased, 'support', 'supports')})"]
     if counts.not_erased:
         parts.append(f"{count(counts.not_erased, 'appareil', 'appareils')} dont l’effacement n’est pas attesté")
     if counts.without_medium:

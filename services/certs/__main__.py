@@ -1,0 +1,91 @@
+"""`python -m services.certs` serves. `python -m services.certs verify FILE [--trust FILE] [--json]` says what a certificate is worth.
+
+`verify` reads the file and the issuer's public keys, nothing else. The keys come from `--trust FILE` (what `/certs/issuer.pem` gives) or,
+where the service itself runs, from its data folder (`MAILLON_DATA_DIR`). Exit status 0: valid; 1: it is not, or nobody vouches for the
+signer; 2: the command cannot be carried out.
+
+Nothing is imported before it is known which of the two: a press worker imports this module too, and stays small.
+"""
+
+import argparse
+import json
+import os
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from services.certs.domain.verification import Verdict
+
+
+def main() -> int:
+    if sys.argv[1:2] == ["verify"]:
+        return verify(sys.argv[2:])
+    from services.certs.app import build
+    from services.certs.settings import CertsSettings
+    from shared.run import run
+
+    run(build, CertsSettings)
+    return 0
+
+
+def verify(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m services.certs verify", description="Vérifier un certificat, sans réseau.")
+    parser.add_argument("file", type=Path, help="le fichier PDF reçu")
+    parser.add_argument("--trust", type=Path, help="clés publiques de l'émetteur (ce que donne /certs/issuer.pem)")
+    parser.add_argument("--json", action="store_true", help="le verdict en JSON, sur une ligne")
+    options = parser.parse_args(arguments)
+    from services.certs.domain import document, note, verification
+    from services.certs.domain.assets import layout
+
+    pinned = options.trust or pinned_keys()
+    try:
+        trust = verification.Trust.read(pinned.read_text("utf-8")) if pinned else None
+        data = options.file.read_bytes()
+    except (OSError, ValueError, note.BadNoteError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    verdict = verification.verify(data, trust, layout(), document.render)
+    print(as_json(verdict) if options.json else as_text(verdict))
+    return 0 if verdict.ok else 1
+
+
+def pinned_keys() -> Path | None:
+    """The keys of the service on this machine, if there is one."""
+    folder = os.environ.get("MAILLON_DATA_DIR")
+    path = Path(folder) / "certs" / "issuer.pem" if folder else None
+    return path if path and path.is_file() else None
+
+
+def as_json(verdict: "Verdict") -> str:
+    held = {check.name: check.ok for check in verdict.checks}
+    found = {
+        "ok": verdict.ok,
+        "code": verdict.code,
+        "reason": verdict.reason,
+        "signer": verdict.signer,
+        "signature_valid": held.get("signature") is True and held.get("signer") is True,
+        "log_inclusion_valid": held.get("log_inclusion") is True,
+        "document_equals_data": held.get("document"),
+        "leaf_index": verdict.leaf_index,
+        "log_size": verdict.log_size,
+        "checks": [asdict(check) for check in verdict.checks],
+        "statement": verdict.statement.model_dump(mode="json") if verdict.statement else None,
+    }
+    return json.dumps(found, ensure_ascii=False, sort_keys=True)
+
+
+def as_text(verdict: "Verdict") -> str:
+    from services.certs.domain.verdicts import ADVICE, CHECKS, TITLES, attested
+
+    marks = {True: "oui", False: "NON", None: "non vérifié"}
+    lines = [TITLES[verdict.code], *([ADVICE[verdict.code]] if verdict.code in ADVICE else []), ""]
+    lines += [f"  {CHECKS[c.name]} : {marks[c.ok]}{f' ({c.detail})' if c.detail else ''}" for c in verdict.checks]
+    if verdict.statement is not None:
+        lines += ["", *attested(verdict.statement)]
+    return "\n".join(lines).replace("\u00a0", " ")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,122 @@
+"""How certs is put together. Read downwards; nothing happens at import."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from services.certs import pages as certs_pages
+from services.certs import web
+from services.certs.domain import certificate, custody, verification
+from services.certs.jobs import Issuer
+from services.certs.pages import House
+from services.certs.reactions import REACTIONS
+from services.certs.settings import CertsSettings
+from services.certs.store import files, tables
+from services.certs.store.files import Documents
+from services.certs.store.press import Press
+from shared.aggregate import Aggregate, Aggregates
+from shared.events.certs import CertificateIssued, CertificateSuperseded, CheckpointSigned
+from shared.jobs import Job
+from shared.run import Service
+from shared.ui import Access, Pages
+
+HERE = Path(__file__).parent
+
+# What the others tell, and certificates on their way: local events, sent to nobody.
+CUSTODY = Aggregate(
+    name="custody",
+    events=(custody.CustodyOpened, custody.CustodyCounted, custody.CustodyEnded),
+    new=custody.Custody(),
+    decide=custody.decide_custody,
+    evolve=custody.evolve_custody,
+    topic=lambda _: None,
+    rows=tables.CUSTODIES,
+)
+HELD = Aggregate(
+    name="held",
+    events=(
+        custody.HeldNoted,
+        custody.HeldAudited,
+        custody.HeldErased,
+        custody.HeldDoubted,
+        custody.HeldSettled,
+        custody.HeldReopened,
+    ),
+    new=custody.Held(),
+    decide=custody.decide_held,
+    evolve=custody.evolve_held,
+    topic=lambda _: None,
+    rows=tables.HELD,
+)
+DRAFT = Aggregate(
+    name="draft",
+    events=(certificate.CertificateDrafted, certificate.DocumentLogged),
+    new=certificate.Draft(),
+    decide=certificate.decide_draft,
+    evolve=certificate.evolve_draft,
+    topic=lambda _: None,
+    rows=tables.DRAFTS,
+)
+CERTIFICATE = Aggregate(
+    name="certificate",
+    events=(CertificateIssued, CertificateSuperseded),
+    new=certificate.Certificate(),
+    decide=certificate.decide_certificate,
+    evolve=certificate.evolve_certificate,
+    topic=lambda state: f"certs.certificates.{state.refurbisher}",
+    rows=tables.CERTIFICATES,
+)
+CHECKPOINT = Aggregate(
+    name="checkpoint",
+    events=(CheckpointSigned,),
+    new=certificate.Checkpoint(),
+    decide=certificate.decide_checkpoint,
+    evolve=certificate.evolve_checkpoint,
+    topic=lambda state: f"certs.certificates.{state.refurbisher}",
+    rows=tables.CHECKPOINTS,
+)
+
+AGGREGATES: Aggregates = {
+    custody.NoteCustody: CUSTODY,
+    custody.NoteHeld: HELD,
+    certificate.DraftCertificate: DRAFT,
+    certificate.LogDocument: DRAFT,
+    certificate.IssueCertificate: CERTIFICATE,
+    certificate.SignCheckpoint: CHECKPOINT,
+}
+
+
+def build(settings: CertsSettings) -> Service:
+    """Wire the service. Makes the keys at the very first start."""
+    files.ensure_keys(settings.keys_folder, settings.certs_issuer, settings.certs_log_origin, datetime.now(UTC))
+    trust = files.trust(settings.keys_folder)
+    press = Press(settings.keys_folder, workers=settings.certs_press)
+    log = verification.Trust.read(trust).log
+    documents = Documents(settings.documents_folder)
+    issuer = Issuer(settings=settings, press=press, keys=files.keys(settings.keys_folder), origin=log.name, documents=documents)
+    pages = Pages("certs", HERE / "templates", messages=certs_pages.MESSAGES)
+    doors = Access(
+        pages,
+        secret=settings.session_secret.get_secret_value(),
+        staff_code=settings.staff_code.get_secret_value(),
+        public_url=settings.public_url,
+    )
+    return Service(
+        settings=settings,
+        aggregates=AGGREGATES,
+        reactions=REACTIONS,
+        hears={"routing.consignments": "refurbishers", "refurb.devices": "refurbishers"},
+        tells={"certs.certificates": "refurbishers"},
+        routers=(web.router, certs_pages.router),
+        jobs=(Job("issuer", 0.4, issuer.run),),
+        migrations=HERE / "migrations",
+        pages=pages,
+        doors=doors,
+        state={
+            "doors": doors,
+            "documents": documents,
+            "sealed": issuer.sealed,
+            "trust": trust,
+            "house": House(pages=pages, doors=doors, press=press, log=str(log)),
+        },
+        background=(press.keep,),
+    )

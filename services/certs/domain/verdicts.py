@@ -1,0 +1,48 @@
+"""French for verdicts: what a person who verifies a file reads. A title's first sentence is the result, the rest what to do."""
+
+from collections.abc import Mapping
+
+from services.certs.domain import words
+from services.certs.domain.statement import Statement
+
+TITLES: Mapping[str, str] = {
+    "valid": "Valide : ce certificat est vrai, et le fichier n’a pas changé",
+    "modified": "Modifié : ne vous fiez pas à ce fichier",
+    "unknown_signer": "Inconnu : nous n’avons pas signé ce document",
+    "unsigned": "Inconnu : ce PDF n’est pas signé",
+    "not_a_pdf": "Ce fichier n’est pas un PDF",
+    "too_large": "Ce fichier est trop gros pour un certificat",
+    "not_a_certificate": "Inconnu : ce document est signé, mais ce n’est pas un certificat",
+    "not_logged": "Suspect : ce document n’est pas inscrit au registre public",
+}
+ADVICE: Mapping[str, str] = {
+    "modified": "Ce fichier n’est pas celui que nous avons signé : quelqu’un l’a changé, ou la copie est abîmée. Demandez l’original "
+    "au donateur.",
+    "unknown_signer": "Aucun de nos certificats ne porte cette signature. Vérifiez que c’est bien le PDF d’origine.",
+    "unsigned": "Nos certificats sont tous signés. Vérifiez que c’est bien le PDF d’origine, et non une impression ou une photo.",
+    "not_a_pdf": "Un certificat est un fichier PDF. Déposez le fichier reçu, et non une photo ou une archive.",
+    "too_large": "Un certificat fait au plus 20 Mo. Vérifiez que c’est bien le bon fichier.",
+    "not_a_certificate": "Il vient peut-être de nous, mais il n’atteste aucun effacement.",
+    "not_logged": "La signature est là, mais la preuve d’inscription manque ou ne tient pas. Signalez-nous ce document.",
+}
+CHECKS: Mapping[str, str] = {
+    "file": "Fichier lisible",
+    "whole_file": "La signature couvre tout le fichier",
+    "signature": "Signature intacte",
+    "signer": "Signataire reconnu",
+    "log_inclusion": "Inscrit au registre public",
+    "content": "Contenu d’un certificat",
+    "document": "Le document dit ce que disent ses données",
+}
+
+
+def attested(statement: Statement) -> list[str]:
+    """What the certificate attests, and what it does not, line by line."""
+    lines = [
+        f"Certificat {statement.number}, établi le {words.day(statement.issued_at)} par {statement.issuer}.",
+        f"Donateur : {', '.join(words.donor(statement.donor))}.",
+        f"Envoi {statement.consignment_reference}, atelier {statement.refurbisher}.",
+        f"Il atteste : {words.headline(statement)}",
+        "Il n’atteste pas :",
+    ]
+    return lines + [f"  - {words.NOT_ATTESTED.get(code, code)}" for code in statement.not_attested]

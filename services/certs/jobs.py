@@ -1,0 +1,179 @@
+"""Issuing: from a settled consignment to a signed certificate, in steps that each bear being cut off.
+
+    draft   content, number, date and salt are fixed, in one transaction
+    log     the document is laid out, its hash enters the public log, in one transaction; the log's state is signed only afterwards,
+            over what is committed, so that no two roots are ever signed for one size
+    issue   proof and signature are made, the file is stored, then the certificate is told, in one transaction
+
+From `log` on every byte follows from what is committed: two runners, or one after a crash, make the same file.
+"""
+
+import asyncio
+import secrets
+import time
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from services.certs.domain import merkle, note
+from services.certs.domain.assets import layout
+from services.certs.domain.certificate import (
+    Draft,
+    DraftCertificate,
+    IssueCertificate,
+    LogDocument,
+    SignCheckpoint,
+    certificate_id,
+    checkpoint_id,
+    draft_id,
+    leaf_extra,
+    number_of,
+)
+from services.certs.domain.custody import settled
+from services.certs.domain.issuer import Keys
+from services.certs.domain.statement import Statement, digest, state
+from services.certs.settings import CertsSettings
+from services.certs.store import tables
+from services.certs.store.files import Documents
+from services.certs.store.press import Press
+from shared.db import Tx
+from shared.desk import Desk
+from shared.errors import Coded, NotYet, Outage
+from shared.log import log
+
+AT_ONCE = 20
+
+
+@dataclass(slots=True, kw_only=True)
+class Issuer:
+    """Issues certificates. One that fails rests, longer each time; the others go on."""
+
+    settings: CertsSettings
+    press: Press
+    keys: Keys
+    origin: str
+    documents: Documents
+    resting: dict[UUID, tuple[float, float]] = field(default_factory=dict)
+
+    async def run(self, desk: Desk) -> None:
+        """Bring every settled consignment as far as it goes."""
+        async with desk.read() as tx:
+            ripe = await tables.ripe(tx, AT_ONCE)
+        for consignment in ripe:
+            await self._one(desk, consignment)
+        async with desk.read() as tx:
+            unfinished = await tables.unfinished(tx, AT_ONCE)
+        for consignment in unfinished:
+            await self._one(desk, consignment)
+
+    async def _one(self, desk: Desk, consignment: UUID) -> None:
+        until, wait_s = self.resting.get(consignment, (0.0, 0.5))
+        if until > time.monotonic():
+            return
+        try:
+            await self.draft(desk, consignment)
+            await self.enter(desk, consignment)
+            await self.issue(desk, consignment)
+            self.resting.pop(consignment, None)
+        except Exception as error:  # noqa: BLE001 one consignment's trouble is not the others'; it is tried again
+            self.resting[consignment] = (time.monotonic() + wait_s, min(wait_s * 2, 60.0))
+            if isinstance(error, Coded):
+                log.warning("certificate_waits", consignment=str(consignment), code=error.code, detail=error.detail)
+            else:
+                log.exception("certificate_failed", consignment=str(consignment))
+
+    async def draft(self, desk: Desk, consignment: UUID) -> None:
+        """Fix what the certificate says, unless it is fixed already."""
+        issued_at = desk.now().replace(microsecond=0)
+        async with desk.read() as tx:
+            if await tables.draft(tx, consignment) is not None:
+                return
+            statement = await self.statement(tx, consignment, issued_at)
+
+        async def also(tx: Tx) -> None:
+            """Facts may have come since they were read: then nothing is fixed, and the next turn reads them."""
+            if await self.statement(tx, consignment, issued_at) != statement:
+                raise NotYet("facts_moved")
+            await tables.keep_statement(tx, statement.canonical)
+
+        command = DraftCertificate(id=draft_id(consignment), statement=statement, salt=secrets.token_hex(16))
+        await desk.carry_out([command], also=also)
+
+    async def statement(self, tx: Tx, consignment: UUID, issued_at: datetime) -> Statement:
+        """What can be certified of the consignment now. Raises NotYet while it is not settled."""
+        custody, devices = await tables.custody(tx, consignment)
+        if not settled(custody, devices) or custody.reference is None:
+            raise NotYet("not_settled")
+        return state(
+            custody,
+            devices,
+            number=number_of(custody.reference),
+            issued_at=issued_at,
+            issuer=self.settings.certs_issuer,
+            verify_url=self.settings.verify_url,
+            layout=layout(),
+        )
+
+    async def enter(self, desk: Desk, consignment: UUID) -> None:
+        """Lay the document out and enter its hash in the log, unless it is there already."""
+        async with desk.read() as tx:
+            draft = await drafted(tx, consignment)
+            if draft.leaf_index is not None:
+                return
+            body, size = await tables.statement(tx, draft.statement_sha256), await tables.log_size(tx)
+        document = await self.press.render(body)
+        sha256 = await asyncio.to_thread(self.documents.keep, document)
+        command = LogDocument(id=draft_id(consignment), document_sha256=sha256, document_bytes=len(document), leaf_index=size)
+        await desk.carry_out([command], also=lambda tx: tables.grow(tx, consignment))
+
+    async def issue(self, desk: Desk, consignment: UUID) -> None:
+        """Sign, store, tell. A repeat makes the same bytes, and tells nothing."""
+        async with desk.read() as tx:
+            draft = await drafted(tx, consignment)
+            root, signed_note, _ = await self.proven(tx, draft)
+        signed = await self.sealed(desk, draft)
+        sha256 = await asyncio.to_thread(self.documents.keep, signed)
+        size, refurbisher = (draft.leaf_index or 0) + 1, draft.refurbisher or ""
+        await desk.carry_out(
+            [
+                IssueCertificate(id=certificate_id(consignment), draft=draft, signed_sha256=sha256),
+                SignCheckpoint(
+                    id=checkpoint_id(refurbisher, size),
+                    refurbisher=refurbisher,
+                    size=size,
+                    root_hash=root.hex(),
+                    note=signed_note,
+                ),
+            ]
+        )
+
+    async def sealed(self, desk: Desk, draft: Draft) -> bytes:
+        """The signed file of a draft that is in the log: the same bytes whenever it is made, as long as the keys are the same."""
+        if draft.document_sha256 is None or draft.issued_at is None:
+            raise NotYet("document_not_logged")
+        async with desk.read() as tx:
+            body = await tables.statement(tx, draft.statement_sha256)
+            _, _, proof = await self.proven(tx, draft)
+        document = await asyncio.to_thread(self.documents.read, draft.document_sha256) or await self.press.render(body)
+        if digest(document) != draft.document_sha256:
+            raise Outage("document_lost", sha256=draft.document_sha256)
+        return await self.press.seal(document, proof.text.encode(), draft.issued_at)
+
+    async def proven(self, tx: Tx, draft: Draft) -> tuple[bytes, str, note.Proof]:
+        """Root and signed state of the log right after the draft's entry, and the proof that the entry is in it."""
+        if draft.leaf_index is None or draft.document_sha256 is None or draft.document_bytes is None or draft.number is None:
+            raise NotYet("document_not_logged")
+        index, size = draft.leaf_index, draft.leaf_index + 1
+        wanted = merkle.needed(lambda read: (merkle.root(size, read), merkle.inclusion(index, size, read)))
+        read = merkle.reader(await tables.nodes(tx, wanted))
+        root = merkle.root(size, read)
+        signed = note.sign(note.Checkpoint(origin=self.origin, size=size, root=root), self.keys.log)
+        extra = leaf_extra(draft.number, draft.salt, draft.document_sha256, draft.document_bytes)
+        return root, signed, note.Proof(extra=extra, index=index, path=tuple(merkle.inclusion(index, size, read)), note=signed)
+
+
+async def drafted(tx: Tx, consignment: UUID) -> Draft:
+    draft = await tables.draft(tx, consignment)
+    if draft is None:
+        raise NotYet("certificate_not_drafted")
+    return draft

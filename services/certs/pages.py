@@ -1,0 +1,123 @@
+"""Pages for anyone: verify a certificate, read the public log."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request, UploadFile
+from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+
+from services.certs.domain import words
+from services.certs.domain.certificate import NUMBER, Certificate
+from services.certs.domain.statement import digest
+from services.certs.domain.verdicts import ADVICE, CHECKS, TITLES
+from services.certs.store import tables
+from services.certs.store.press import Press
+from shared.desk import Desk
+from shared.http import At
+from shared.ui import Access, Pages, same_origin, wants_html
+
+router = APIRouter(prefix="/certs", include_in_schema=False)
+
+LARGEST = 20_000_000
+SHOWN = 20
+MESSAGES: Mapping[str, str] = {
+    "certificate_unknown": "Nous n’avons pas de certificat {number}. Vérifiez le numéro, en haut du document.",
+    "log_empty": "Le registre est encore vide. Il s’ouvre avec le premier certificat.",
+    "log_sizes": "Le registre a {size} inscriptions. Demandez deux tailles dans l’ordre, au plus {size}.",
+    "document_lost": "Ce document n’est pas disponible pour l’instant. Rien n’est perdu de ce qu’il atteste. Prévenez-nous.",
+    "press": "La vérification n’a pas abouti. Votre fichier n’est pas en cause. Recommencez dans une minute.",
+}
+STATES: Mapping[str, str] = {"valid": "ok", "modified": "bad", "not_logged": "bad"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class House:
+    """What every page needs: made once, in `app`."""
+
+    pages: Pages
+    doors: Access
+    press: Press
+    log: str
+    """The log's verifier key."""
+
+
+def house(request: Request) -> House:
+    found: House = request.app.state.house
+    return found
+
+
+AtHome = Annotated[House, Depends(house)]
+
+
+@router.get("/")
+async def home() -> Response:
+    return RedirectResponse("/certs/verifier", 303)
+
+
+@router.get("/verifier")
+async def ask(request: Request, desk: At, at_home: AtHome, numero: str = "") -> HTMLResponse:
+    """The question, and what is known of a certificate by its number."""
+    return at_home.pages.render(request, "verifier.html", **await by_number(desk, numero), verdict=None)
+
+
+async def by_number(desk: Desk, typed: str) -> dict[str, Any]:
+    number = typed.strip().upper()[:80]
+    async with desk.read() as tx:
+        known = await tables.certificate(tx, number) if NUMBER.fullmatch(number) else None
+    return {"number": number, "known": known}
+
+
+@router.post("/verifier", dependencies=[Depends(same_origin)])
+async def judge(request: Request, desk: At, at_home: AtHome, certificat: UploadFile | None = None) -> Response:
+    """The verdict on a file. It is read, judged and forgotten."""
+    data = await certificat.read(LARGEST + 1) if certificat is not None else b""
+    shown: dict[str, Any] = {"number": "", "known": None}
+    if not data:
+        why = "Choisissez d’abord le fichier PDF du certificat."
+        return at_home.pages.render(request, "verifier.html", 422, **shown, verdict=None, errors={"certificat": why})
+    verdict = await at_home.press.verify(data) if len(data) <= LARGEST else None
+    code = verdict.code if verdict else "too_large"
+    statement = verdict.statement if verdict and verdict.ok else None
+    known = await issued(desk, statement.number, digest(data)) if statement else None
+    found: dict[str, Any] = {
+        "code": code,
+        "state": "warn" if known and known.superseded_by else STATES.get(code, "wait"),
+        "title": TITLES[code],
+        "advice": ADVICE.get(code, ""),
+        "checks": [(CHECKS[c.name], c.ok) for c in verdict.checks] if verdict else [],
+        "leaf": verdict.leaf_index if verdict else None,
+        "known": known,
+        "statement": statement,
+        "headline": words.headline(statement) if statement else "",
+        "donor": ", ".join(words.donor(statement.donor)) if statement else "",
+        "not_attested": [words.NOT_ATTESTED.get(c, c) for c in statement.not_attested] if statement else [],
+    }
+    if not wants_html(request):
+        told = {
+            "ok": code == "valid",
+            "code": code,
+            "checks": dict(found["checks"]),
+            "number": statement.number if statement else None,
+        }
+        return JSONResponse(told)
+    return at_home.pages.render(request, "verifier.html", private=True, **shown, verdict=found)
+
+
+async def issued(desk: Desk, number: str, sha256: str) -> Certificate | None:
+    """The certificate of that number, when its file is this one."""
+    async with desk.read() as tx:
+        known = await tables.certificate(tx, number)
+    return known if known and known.document_sha256 == sha256 else None
+
+
+@router.get("/journal")
+async def journal(request: Request, desk: At, at_home: AtHome, numero: str = "") -> HTMLResponse:
+    """The public log: its signed states, a search by number, how to check it."""
+    async with desk.read() as tx:
+        checkpoints = await tables.latest_checkpoints(tx, SHOWN)
+        size = await tables.log_size(tx)
+    searched = await by_number(desk, numero)
+    return at_home.pages.render(
+        request, "journal.html", checkpoints=checkpoints, size=size, log=at_home.log, typed=numero[:80], **searched
+    )

@@ -1,0 +1,30 @@
+"""What is particular to certs. Everything else is in `shared.settings`."""
+
+from pathlib import Path
+
+from pydantic import Field
+
+from shared.settings import Settings
+
+
+class CertsSettings(Settings):
+    """Settings of certs, from the environment (`MAILLON_CERTS_…`)."""
+
+    certs_issuer: str = Field("Emmaüs Connect (démonstration)", min_length=1, max_length=64)
+    """Who signs, as it stands on certificates. Read when the keys are made, and on each certificate."""
+    certs_log_origin: str = Field("maillon/certificats", pattern=r"^[^\s+]{1,100}$")
+    """Name of the public log, which no other log has. Read when the keys are made."""
+    certs_press: int = Field(1, ge=1, le=64)
+    """How many processes lay out and sign."""
+
+    @property
+    def keys_folder(self) -> Path:
+        return self.data_dir / "certs"
+
+    @property
+    def documents_folder(self) -> Path:
+        return self.data_dir / "documents"
+
+    @property
+    def verify_url(self) -> str:
+        return f"{self.public_url.rstrip('/')}/certs/verifier"

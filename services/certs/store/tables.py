@@ -1,0 +1,155 @@
+"""All the SQL of certs."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+from uuid import UUID
+
+from services.certs.domain import merkle
+from services.certs.domain.certificate import Certificate, Checkpoint, Draft
+from services.certs.domain.custody import Custody, Held
+from services.certs.domain.statement import digest
+from shared.db import Tx
+from shared.rows import Rows
+
+CUSTODIES = Rows("custodies", Custody)
+HELD = Rows("held", Held)
+DRAFTS = Rows("drafts", Draft)
+CERTIFICATES = Rows("certificates", Certificate)
+CHECKPOINTS = Rows("checkpoints", Checkpoint)
+
+
+async def ripe(tx: Tx, limit: int) -> list[UUID]:
+    """Consignments that look settled and have no draft; the rule is asked again on what they hold."""
+    rows = await tx.connection.fetch(
+        """
+        SELECT c.consignment_id FROM custodies c JOIN held h USING (consignment_id)
+        WHERE c.counted > 0 AND c.reference IS NOT NULL AND c.ended IS NULL
+          AND NOT EXISTS (SELECT FROM drafts d WHERE d.consignment_id = c.consignment_id)
+        GROUP BY c.consignment_id, c.counted HAVING count(*) >= c.counted AND bool_and(h.outcome <> 'open')
+        ORDER BY c.consignment_id LIMIT $1
+        """,
+        limit,
+    )
+    return [row["consignment_id"] for row in rows]
+
+
+async def custody(tx: Tx, consignment: UUID) -> tuple[Custody, list[Held]]:
+    """A consignment and its devices, of one moment."""
+    custodies = await CUSTODIES.find(tx, "consignment_id = $1", consignment)
+    devices = await HELD.find(tx, "consignment_id = $1", consignment)
+    return next((c.state for c in custodies.values()), Custody()), [d.state for d in devices.values()]
+
+
+async def unfinished(tx: Tx, limit: int) -> list[UUID]:
+    """Consignments whose certificate is drafted and not issued, those in the log first."""
+    rows = await tx.connection.fetch(
+        """
+        SELECT d.consignment_id FROM drafts d
+        WHERE NOT EXISTS (SELECT FROM certificates c WHERE c.consignment_id = d.consignment_id)
+        ORDER BY d.leaf_index NULLS LAST, d.issued_at, d.consignment_id LIMIT $1
+        """,
+        limit,
+    )
+    return [row["consignment_id"] for row in rows]
+
+
+async def draft(tx: Tx, consignment: UUID) -> Draft | None:
+    found = await DRAFTS.find(tx, "consignment_id = $1", consignment)
+    return next((d.state for d in found.values()), None)
+
+
+async def draft_numbered(tx: Tx, number: str) -> Draft | None:
+    found = await DRAFTS.find(tx, "number = $1", number)
+    return next((d.state for d in found.values()), None)
+
+
+async def keep_statement(tx: Tx, body: bytes) -> None:
+    await tx.connection.execute(
+        "INSERT INTO statements (sha256, body) VALUES ($1, $2) ON CONFLICT DO NOTHING", digest(body), body
+    )
+
+
+async def statement(tx: Tx, sha256: str) -> bytes:
+    body: bytes = await tx.connection.fetchval("SELECT body FROM statements WHERE sha256 = $1", sha256)
+    return body
+
+
+async def certificate(tx: Tx, number: str) -> Certificate | None:
+    found = await CERTIFICATES.find(tx, "number = $1", number)
+    return next((c.state for c in found.values()), None)
+
+
+async def log_size(tx: Tx) -> int:
+    """How many entries the log has. They are numbered without a gap: each was added by a transaction that saw the one before."""
+    size: int = await tx.connection.fetchval("SELECT coalesce(max(leaf_index) + 1, 0) FROM drafts")
+    return size
+
+
+async def nodes(tx: Tx, wanted: Iterable[merkle.Node]) -> dict[merkle.Node, bytes]:
+    pairs = list(wanted)
+    rows = await tx.connection.fetch(
+        """
+        SELECT level, place, hash FROM nodes
+        WHERE (level, place) IN (SELECT * FROM unnest($1::int[], $2::bigint[]))
+        """,
+        [level for level, _ in pairs],
+        [place for _, place in pairs],
+    )
+    return {(row["level"], row["place"]): row["hash"] for row in rows}
+
+
+async def grow(tx: Tx, consignment: UUID) -> None:
+    """Complete the tree with the entry of `consignment`, in the transaction that added it. Repeating changes nothing."""
+    entry = await draft(tx, consignment)
+    if entry is None or entry.leaf_index is None or entry.leaf_hash is None:
+        return
+    leaf, index = bytes.fromhex(entry.leaf_hash), entry.leaf_index
+    left = await nodes(tx, merkle.needed(lambda read: merkle.append(index, leaf, read)))
+    made = merkle.append(index, leaf, merkle.reader(left))
+    await tx.connection.execute(
+        "INSERT INTO nodes (level, place, hash) SELECT * FROM unnest($1::int[], $2::bigint[], $3::bytea[]) ON CONFLICT DO NOTHING",
+        [level for level, _ in made],
+        [place for _, place in made],
+        list(made.values()),
+    )
+
+
+async def latest_checkpoints(tx: Tx, limit: int) -> list[Mapping[str, Any]]:
+    """The newest signed states of the log, with the certificate that made it grow."""
+    rows = await tx.connection.fetch(
+        """
+        SELECT k.size, k.root_hash, k.note, c.number, c.issued_at FROM checkpoints k
+        LEFT JOIN certificates c ON c.leaf_index = k.size - 1 ORDER BY k.size DESC LIMIT $1
+        """,
+        limit,
+    )
+    return [dict(row) for row in rows]
+
+
+async def leaves(tx: Tx, start: int, limit: int) -> list[str]:
+    rows = await tx.connection.fetch(
+        "SELECT leaf_hash FROM drafts WHERE leaf_index >= $1 ORDER BY leaf_index LIMIT $2", start, limit
+    )
+    return [row["leaf_hash"] for row in rows]
+
+
+async def figures(tx: Tx) -> dict[str, Any]:
+    """Counts of everything, for the staff and for comparing services."""
+    row = await tx.connection.fetchrow(
+        """
+        SELECT (SELECT count(*) FROM custodies WHERE reference IS NOT NULL AND ended IS NULL) AS consignments,
+               (SELECT coalesce(sum(counted), 0) FROM custodies WHERE ended IS NULL)::bigint AS counted,
+               (SELECT count(*) FROM held) AS devices_known,
+               (SELECT count(*) FROM held WHERE outcome = 'open') AS devices_open,
+               (SELECT count(*) FROM held WHERE outcome = 'ready') AS devices_ready,
+               (SELECT count(*) FROM held WHERE outcome = 'scrapped') AS devices_scrapped,
+               (SELECT count(*) FROM drafts) AS drafts,
+               (SELECT coalesce(max(leaf_index) + 1, 0) FROM drafts) AS log_size,
+               count(*) AS certificates, coalesce(sum(devices), 0)::bigint AS devices, coalesce(sum(erased), 0)::bigint AS erased,
+               coalesce(sum(not_erased), 0)::bigint AS not_erased,
+               coalesce(sum(devices - erased - not_erased), 0)::bigint AS without_medium,
+               count(superseded_by) AS superseded
+        FROM certificates
+        """
+    )
+    return dict(row) if row else {}

@@ -1,0 +1,103 @@
+"""Certificates and the public log for programs: download, the issuer's keys, the log's signed state, proofs, counts."""
+
+import asyncio
+import hmac
+from collections.abc import Awaitable, Callable
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
+
+from services.certs.domain import merkle
+from services.certs.domain.certificate import NUMBER, Draft
+from services.certs.domain.statement import digest
+from services.certs.store import tables
+from services.certs.store.files import Documents
+from shared import passes
+from shared.desk import Desk
+from shared.errors import Malformed, NotYet, Outage
+from shared.http import At
+
+router = APIRouter(prefix="/certs")
+
+PASS_S = 7 * 24 * 3600
+PRIVATE = {"Cache-Control": "private, no-store", "Referrer-Policy": "no-referrer", "X-Robots-Tag": "noindex"}
+PAGE = 1_000
+
+
+@router.get("/documents/{number}")
+async def download(request: Request, desk: At, number: str, droit: str = "") -> Response:
+    """The certificate, for who holds a pass for it (7 days) and for the staff: the same bytes each time."""
+    secret = desk.settings.session_secret.get_secret_value()
+    if not (droit and passes.holds(secret, f"certificate:{number}", droit, PASS_S)):
+        await only_staff(request, desk)
+    async with desk.read() as tx:
+        certificate = await tables.certificate(tx, number) if NUMBER.fullmatch(number) else None
+        draft = await tables.draft_numbered(tx, number)
+    if certificate is None or certificate.document_sha256 is None or draft is None:
+        raise NotYet("certificate_unknown", number=number)
+    documents: Documents = request.app.state.documents
+    content = await asyncio.to_thread(documents.read, certificate.document_sha256)
+    if content is None:
+        content = await made_again(request, desk, draft, certificate.document_sha256, documents)
+    named = {"Content-Disposition": f'attachment; filename="{number}.pdf"', "ETag": f'"{certificate.document_sha256}"'}
+    return Response(content, media_type="application/pdf", headers=PRIVATE | named)
+
+
+async def made_again(request: Request, desk: Desk, draft: Draft, sha256: str, documents: Documents) -> bytes:
+    """A file that was lost, from what is committed. Raises Outage when other keys or another typst make other bytes."""
+    sealed: Callable[[Desk, Draft], Awaitable[bytes]] = request.app.state.sealed
+    content = await sealed(desk, draft)
+    if digest(content) != sha256:
+        raise Outage("document_lost", sha256=sha256)
+    await asyncio.to_thread(documents.keep, content)
+    return content
+
+
+@router.get("/issuer.pem")
+async def issuer(request: Request) -> Response:
+    """The public keys that certificates and the log are checked with: get them once, keep them."""
+    return PlainTextResponse(request.app.state.trust, media_type="application/x-pem-file")
+
+
+@router.get("/log/checkpoint")
+async def checkpoint(desk: At) -> Response:
+    """The newest signed state of the log."""
+    async with desk.read() as tx:
+        found = await tables.latest_checkpoints(tx, 1)
+    if not found:
+        raise NotYet("log_empty")
+    return PlainTextResponse(found[0]["note"], headers={"Cache-Control": "no-cache"})
+
+
+@router.get("/log/leaves")
+async def leaves(desk: At, start: Annotated[int, Query(ge=0, le=2**40)] = 0) -> JSONResponse:
+    """Hashes of the entries from `start` on, at most 1,000: enough to build the tree again."""
+    async with desk.read() as tx:
+        return JSONResponse({"start": start, "leaf_hashes": await tables.leaves(tx, start, PAGE)})
+
+
+@router.get("/log/consistency")
+async def consistency(desk: At, old: Annotated[int, Query(ge=1)], new: Annotated[int, Query(ge=1)]) -> JSONResponse:
+    """Proof that the log of `old` entries is the beginning of the log of `new`."""
+    async with desk.read() as tx:
+        size = await tables.log_size(tx)
+        if not old <= new <= size:
+            raise Malformed("log_sizes", old=old, new=new, size=size)
+        found = await tables.nodes(tx, merkle.needed(lambda read: merkle.consistency(old, new, read)))
+    return JSONResponse({"old": old, "new": new, "path": [h.hex() for h in merkle.consistency(old, new, merkle.reader(found))]})
+
+
+@router.get("/figures")
+async def figures(request: Request, desk: At) -> JSONResponse:
+    """Counts, for the staff: signed in, or a program with the staff code as its key."""
+    await only_staff(request, desk)
+    async with desk.read() as tx:
+        return JSONResponse(await tables.figures(tx))
+
+
+async def only_staff(request: Request, desk: Desk) -> None:
+    scheme, _, code = request.headers.get("authorization", "").partition(" ")
+    known = desk.settings.staff_code.get_secret_value().strip()
+    if scheme.lower() != "bearer" or not hmac.compare_digest(code.strip().encode(), known.encode()):
+        await request.app.state.doors.staff(request)
