@@ -4,11 +4,12 @@ Partition counts are never changed (keys would move) and topics never deleted (t
 """
 
 import asyncio
-from collections.abc import Mapping
+import time
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from deploy.topology import PARTNER_PREFIX, Topology
-from shared.kafka.admin import Acl, Admin, NewTopic, WrongCredentials, check_login
+from shared.kafka.admin import Acl, Admin, AdminError, NewTopic, WrongCredentials, check_login
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +33,12 @@ class TopicsPlan:
         await admin.create_topics(self.create)
         for name, changes in self.config.items():
             await admin.set_topic_config(name, {key: new for key, (_, new) in changes.items()})
+        names = {topic.name for topic in self.create}
+
+        async def seen() -> bool:
+            return names <= (await admin.topics()).keys()
+
+        await _settled(seen, "new topics")
 
 
 async def plan_topics(admin: Admin, topology: Topology, *, local: bool) -> TopicsPlan:
@@ -77,13 +84,32 @@ class UsersPlan:
             *(f"set quota of {name}: {changes}" for name, changes in sorted(self.quotas.items())),
         ]
 
-    async def carry_out(self, admin: Admin) -> None:
+    async def carry_out(self, admin: Admin, *, bootstrap: str) -> None:
+        """Done when it holds: whoever logs in before the broker knows a new user is told of a wrong password."""
         await admin.delete_acls(self.revoke)
         await admin.delete_users(self.remove)
         await admin.upsert_users(self.passwords)
         await admin.create_acls(self.grant)
         for user, changes in self.quotas.items():
             await admin.set_quotas(user, changes)
+
+        async def known() -> bool:
+            return all([await _has_password(bootstrap, name, password) for name, password in self.passwords.items()])
+
+        async def held() -> bool:
+            now = await admin.acls()
+            return self.grant <= now and not self.revoke & now
+
+        await _settled(known, "new passwords")
+        await _settled(held, "new rights")
+
+
+async def _settled(so: Callable[[], Awaitable[bool]], what: str, seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not await so():
+        if time.monotonic() > deadline:
+            raise AdminError(f"the broker took the {what} and does not know them {seconds:.0f} s later")
+        await asyncio.sleep(0.1)
 
 
 async def _has_password(bootstrap: str, user: str, password: str) -> bool:

@@ -79,7 +79,7 @@ async def _apply_users(*, dry_run: bool, secrets: Path | None) -> None:
         plan = await plan_users(admin, topology, find_passwords(topology.users(), secrets), bootstrap=bootstrap)
         _tell(plan, dry_run=dry_run)
         if not dry_run:
-            await plan.carry_out(admin)
+            await plan.carry_out(admin, bootstrap=bootstrap)
 
 
 def _run(work: Coroutine[Any, Any, None]) -> None:

@@ -229,7 +229,7 @@ class Stack:
             topics = await plan_topics(admin, self.topology, local=True)
             await topics.carry_out(admin)
             users = await plan_users(admin, self.topology, passwords, bootstrap=address[0])
-            await users.carry_out(admin)
+            await users.carry_out(admin, bootstrap=address[0])
         self._progress(f"topics and users: {len(topics.lines()) + len(users.lines())} changes")
 
     async def _prepare_database(self) -> None:
