@@ -15,7 +15,7 @@ from services.routing.domain.weighing import Load
 from services.routing.domain.wishes import Wish
 from services.routing.domain.workdays import first_collection
 from shared.desk import Desk
-from shared.errors import Refused
+from shared.errors import Outage, Refused
 from shared.log import log
 
 AT_ONCE = 100
@@ -58,13 +58,21 @@ async def place(
 
 
 async def carried_out(desk: Desk, commands: Sequence[PlannerCommand]) -> bool:
-    """Tell whether they went through. What is refused is decided again at the next turn, on what is so then."""
+    """Tell whether they went through. What is refused is decided again at the next turn, on what is so then.
+
+    So is what the database will not have (`busy`): one wish that it refuses must not stop the others.
+    """
     if not commands:
         return True
     try:
         await desk.carry_out(commands)
     except Refused as refused:
         log.info("planner_decides_again", code=refused.code, **refused.detail)
+        return False
+    except Outage as outage:
+        if outage.code != "busy":
+            raise
+        log.error("planner_cannot_store", about=[str(command.id) for command in commands][:5], of=len(commands))
         return False
     return True
 

@@ -58,15 +58,14 @@ CREATE TABLE consignments (
     collected bigint CHECK (collected >= 0),
     pallets bigint CHECK (pallets >= 0),
     received_at_point boolean NOT NULL CHECK (NOT received_at_point OR reception_point IS NOT NULL),
-    counted_at_point bigint CHECK (counted_at_point >= 0 AND received_at_point),
+    counted_at_point bigint CHECK (counted_at_point IS NULL OR (counted_at_point >= 0 AND received_at_point)),
     sent_on boolean NOT NULL CHECK (NOT sent_on OR counted_at_point IS NOT NULL),
     delivered bigint CHECK (delivered >= 0),
     refused_reason text,
     ended text CHECK (ended IN ('refused', 'withdrawn', 'reassigned')),
     next_id uuid,
     next_refurbisher text,
-    CHECK ((status = 'ended') = (ended IS NOT NULL)),
-    CHECK (NOT (status IN ('refused', 'ended') AND collected IS NULL AND delivered IS NOT NULL))
+    CHECK ((status = 'ended') = (ended IS NOT NULL))
 );
 CREATE INDEX consignments_donation ON consignments (donation_id);
 CREATE INDEX consignments_under_way ON consignments (status, collection_date) WHERE status NOT IN ('delivered', 'ended');
