@@ -46,6 +46,8 @@ class Added(Event):
     cell: str
     amount: int
     total: int
+    cause: str = ""
+    """What it was added for: after a restore the same message comes again, and must not count again."""
 
 
 class Answered(Event):
@@ -62,6 +64,7 @@ class Add:
     id: UUID
     cell: str
     amount: int
+    cause: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +83,7 @@ class Answer:
 class Counter:
     cell: str = ""
     total: int = 0
-    amounts: tuple[int, ...] = ()
+    causes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,18 +98,20 @@ def decide(counter: Counter, command: Add | Require) -> Sequence[Added]:
             if not counter.cell:
                 raise NotYet("counter_unknown")
             return []
+        case Add(cause=cause) if cause in counter.causes:
+            return []
         case Add(amount=13):
             raise Refused("unlucky")
         case Add(amount=666):
             raise KeyError("a bug in a rule")
-        case Add(cell=cell, amount=amount):
-            return [Added(cell=cell, amount=amount, total=counter.total + amount)]
+        case Add(cell=cell, amount=amount, cause=cause):
+            return [Added(cell=cell, amount=amount, total=counter.total + amount, cause=cause)]
         case _:
             assert_never(command)
 
 
 def evolve(counter: Counter, event: Added) -> Counter:
-    return replace(counter, cell=event.cell, total=event.total, amounts=(*counter.amounts, event.amount)[-20:])
+    return replace(counter, cell=event.cell, total=event.total, causes=(*counter.causes, event.cause))
 
 
 def decide_reply(reply: Reply, command: Answer) -> Sequence[Answered]:
@@ -147,7 +152,10 @@ def on_told(message: Message, event: Told | Asked) -> Sequence[Add | Require]:
     if event.name == "bug":
         raise KeyError("a bug in a reaction")
     needed = [Require(id=counter_id(event.needs))] if event.needs else []
-    return [*needed, Add(id=counter_id(event.name), cell=message.cell, amount=event.amount)]
+    return [
+        *needed,
+        Add(id=counter_id(event.name), cell=message.cell, amount=event.amount, cause=f"{message.stream}/{message.version}"),
+    ]
 
 
 def on_asked(message: Message, event: Asked) -> Sequence[Add | Require | Answer]:

@@ -36,10 +36,10 @@ async def test_each_message_has_its_effect_once_though_it_comes_twice(counter: S
     assert await parked(counter) == []
     rows_ = await counter.desk.pool.fetch("SELECT data FROM events ORDER BY seq")
     assert [Added.model_validate_json(r["data"]) for r in rows_] == [
-        Added(cell="ara", amount=1, total=1),
-        Added(cell="ara", amount=2, total=3),
-        Added(cell="ara", amount=3, total=6),
-        Added(cell="ara", amount=4, total=10),
+        Added(cell="ara", amount=1, total=1, cause=f"{stream}/1"),
+        Added(cell="ara", amount=2, total=3, cause=f"{stream}/2"),
+        Added(cell="ara", amount=3, total=6, cause=f"{stream}/3"),
+        Added(cell="ara", amount=4, total=10, cause=f"{stream}/4"),
     ]
 
 

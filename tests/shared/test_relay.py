@@ -1,0 +1,135 @@
+"""Events out: one topic's trouble stays its own, one relay at a time, and whatever sends again sends the same."""
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+from uuid import uuid4
+
+import asyncpg
+import pytest_asyncio
+
+from shared.kafka.wire import Sender
+from shared.migrate import migrate
+from shared.outbox import Relay, Send
+from tests.support.service import Ground, until
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def pool(database: str) -> "asyncpg.Pool[asyncpg.Record]":
+    pool = await asyncpg.create_pool(database, min_size=1, max_size=4)
+    await migrate(pool, None)
+    return pool
+
+
+async def record(pool: "asyncpg.Pool[asyncpg.Record]", topic: str, count: int, size: int = 10) -> None:
+    await pool.execute(
+        """
+        WITH kept AS (
+            INSERT INTO events (stream, version, type, topic, at, data)
+            SELECT $2, n, 'test.x.v1', $1, now(), to_json(repeat('x', $4)) FROM generate_series(1, $3) n RETURNING topic, seq
+        ) INSERT INTO outbox SELECT topic, seq FROM kept
+        """,
+        topic,
+        uuid4(),
+        count,
+        size,
+    )
+
+
+async def left(pool: "asyncpg.Pool[asyncpg.Record]", topic: str) -> int:
+    return int(await pool.fetchval("SELECT count(*) FROM outbox WHERE topic = $1", topic))
+
+
+async def test_a_topic_that_is_missing_or_refused_for_its_size_rests_and_the_others_go_on(
+    pool: "asyncpg.Pool[asyncpg.Record]", database: str, ground: Ground
+) -> None:
+    await ground.make_topics({"test.ok": "regions", "test.big": "regions"})
+    sender = Sender(ground.access, "/maillon/test", timeout_s=3)
+    relay = Relay(database, sender.send)
+    await record(pool, "test.missing.ara", 5)
+    await record(pool, "test.big.ara", 1, size=1_200_000)
+    await record(pool, "test.ok.ara", 2_500)
+    task = asyncio.create_task(relay.run())
+    try:
+        await until(lambda: empty(pool, "test.ok.ara"), 5)
+        await record(pool, "test.ok.idf", 10)
+        await until(lambda: empty(pool, "test.ok.idf"), 2)
+        assert (await left(pool, "test.missing.ara"), await left(pool, "test.big.ara")) == (5, 1)
+        sent = await pool.fetch("SELECT topic, sum(next)::int AS n FROM sent GROUP BY topic ORDER BY topic")
+        assert [tuple(r) for r in sent] == [("test.ok.ara", 2_500), ("test.ok.idf", 10)]
+    finally:
+        await ended(task)
+        await sender.stop()
+        await pool.close()
+
+
+async def empty(pool: "asyncpg.Pool[asyncpg.Record]", topic: str) -> bool:
+    return await left(pool, topic) == 0
+
+
+async def ended(task: "asyncio.Task[None]") -> None:
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+
+
+async def test_one_relay_sends_and_its_successor_takes_over_when_its_session_dies(
+    pool: "asyncpg.Pool[asyncpg.Record]", database: str
+) -> None:
+    sent: list[tuple[str, int]] = []
+
+    def by(name: str) -> Send:
+        async def send(_: str, rows: Sequence[asyncpg.Record]) -> dict[int, int]:
+            sent.extend((name, row["version"]) for row in rows)
+            return {0: rows[-1]["version"]}
+
+        return send
+
+    first, second = Relay(database, by("first")), Relay(database, by("second"))
+    one = asyncio.create_task(first.run())
+    await until(lambda: first.leading)
+    two = asyncio.create_task(second.run())
+    try:
+        await record(pool, "t.a", 5)
+        await until(lambda: empty(pool, "t.a"))
+        assert sent == [("first", n) for n in range(1, 6)]
+        assert not second.leading
+        await ended(one)
+        await until(lambda: second.leading)
+        await record(pool, "t.b", 2)
+        await until(lambda: empty(pool, "t.b"))
+        assert sent[5:] == [("second", 1), ("second", 2)]
+        await pool.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE application_name = 'relay' AND datname = current_database()"
+        )
+        await record(pool, "t.c", 1)
+        await until(lambda: empty(pool, "t.c"))
+    finally:
+        await ended(one)
+        await ended(two)
+        await pool.close()
+
+
+async def test_what_is_sent_is_deleted_only_after_its_acknowledgement(
+    pool: "asyncpg.Pool[asyncpg.Record]", database: str
+) -> None:
+    gate, asked = asyncio.Event(), asyncio.Event()
+
+    async def send(_: str, rows: Sequence[asyncpg.Record]) -> dict[int, int]:
+        asked.set()
+        await gate.wait()
+        return {0: len(rows)}
+
+    relay = Relay(database, send)
+    await record(pool, "t.a", 3)
+    task = asyncio.create_task(relay.run())
+    try:
+        await asyncio.wait_for(asked.wait(), 5)
+        await asyncio.sleep(0.3)
+        assert await left(pool, "t.a") == 3
+        gate.set()
+        await until(lambda: empty(pool, "t.a"))
+    finally:
+        await ended(task)
+        await pool.close()
