@@ -6,6 +6,7 @@ import pytest
 from services.intake.domain import triage
 from services.intake.domain.triage import Verdict, judge
 from shared.events.base import DeviceType, DonorStatus
+from shared.events.intake import Outcome
 from tests.intake.samples import RULES
 
 FACTS: dict[str, Any] = {
@@ -66,7 +67,7 @@ def test_every_answer_has_its_reason(
     declared: Mapping[DeviceType, int],
     status: DonorStatus,
     changes: dict[str, Any],
-    outcome: triage.Outcome,
+    outcome: Outcome,
     reasons: tuple[str, ...],
     conditions: tuple[str, ...],
 ) -> None:
