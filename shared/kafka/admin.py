@@ -146,7 +146,7 @@ class Admin:
         ]
         if not rows:
             return []
-        answer = await self._ask(known.CreateTopicsRequest_v3(rows, 15_000, False))
+        answer = await self._ask(known.CreateTopicsRequest_v3(create_topic_requests=rows, timeout=15_000, validate_only=False))
         created = []
         for name, code, message in answer.topic_errors:
             if code != TOPIC_EXISTS:
@@ -164,7 +164,7 @@ class Admin:
         rows = [(_RESOURCES["topic"], name, list(keys)) for name in names]
         if not rows:
             return {}
-        answer = await self._ask(known.DescribeConfigsRequest_v1(rows, False))
+        answer = await self._ask(known.DescribeConfigsRequest_v1(resources=rows, include_synonyms=False))
         found = {}
         for code, message, _, name, entries in answer.resources:
             _check(f"topic {name}", code, message)
@@ -174,7 +174,8 @@ class Admin:
     async def set_topic_config(self, name: str, config: Mapping[str, str]) -> None:
         """Changes these keys, leaves the others."""
         changes = [(key, 0, value) for key, value in config.items()]
-        answer = await self._ask(_AlterConfigs([(_RESOURCES["topic"], name, changes)], False))
+        resources = [(_RESOURCES["topic"], name, changes)]
+        answer = await self._ask(_AlterConfigs(resources=resources, validate_only=False))
         for code, message, _, resource in answer.responses:
             _check(f"topic {resource}", code, message)
 
@@ -236,14 +237,14 @@ class Admin:
 
     async def quotas(self) -> dict[str, dict[str, float]]:
         """User -> what it is held to, per broker."""
-        answer = await self._ask(known.DescribeClientQuotasRequest_v0([("user", 2, None)], True))
+        answer = await self._ask(known.DescribeClientQuotasRequest_v0(components=[("user", 2, None)], strict=True))
         _check("quotas", answer.error_code, answer.error_message)
         return {entity[0][1]: dict(values) for entity, values in answer.entries if entity[0][1] is not None}
 
     async def set_quotas(self, user: str, quotas: Mapping[str, float | None]) -> None:
         """`producer_byte_rate` and `consumer_byte_rate` in bytes a second, `request_percentage`; None lifts one."""
         changes = [(key, value or 0.0, value is None) for key, value in quotas.items()]
-        answer = await self._ask(_AlterQuotas([([("user", user)], changes)], False))
+        answer = await self._ask(_AlterQuotas(entries=[([("user", user)], changes)], validate_only=False))
         for code, message, _ in answer.entries:
             _check(f"quota of {user}", code, message)
 
