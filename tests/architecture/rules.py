@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 Files = Mapping[str, str]
 Rule = Callable[[Files], list[str]]
 
-KERNEL_LINES = 1_600
+KERNEL_LINES = 2_200
 FUNCTION_LINES = 60
 FILE_LINES = 400
 TEST_FILE_LINES = 500
@@ -28,12 +28,28 @@ def lines(text: str) -> int:
     return len(text.splitlines())
 
 
+def code_lines(text: str) -> int:
+    """Lines that do something: without blank ones, comments and docstrings, which nobody should save on."""
+    said: set[int] = set()
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            said.update(range(node.lineno, (node.end_lineno or node.lineno) + 1))
+    return sum(
+        bool(line.strip()) and not line.strip().startswith("#") and number not in said
+        for number, line in enumerate(text.splitlines(), 1)
+    )
+
+
+OUTSIDE_THE_KERNEL = ("shared/events/", "shared/ui/", "shared/kafka/admin.py")
+"""Event types, the look of pages, and what only operations use."""
+
+
 def kernel_is_small(files: Files) -> list[str]:
-    """`shared/` without its event types and its look."""
+    """What every service stands on can be read in an afternoon (ADR 0009)."""
     kernel = {
-        path: lines(text)
+        path: code_lines(text)
         for path, text in files.items()
-        if path.startswith("shared/") and path.endswith(".py") and not path.startswith(("shared/events/", "shared/ui/"))
+        if path.startswith("shared/") and path.endswith(".py") and not path.startswith(OUTSIDE_THE_KERNEL)
     }
     total = sum(kernel.values())
     return [f"shared/ has {total} lines, {KERNEL_LINES} allowed: {kernel}"] if total > KERNEL_LINES else []
