@@ -137,7 +137,8 @@ class Scene:
 
 @asynccontextmanager
 async def at_work(platform: Platform, database: str, folder: Path) -> AsyncIterator[Scene]:
-    ground = Ground(platform, prefix=f"{unique('d')}.", folder=folder)
+    cells = {"regions": ["ara", "idf", "cor"], "refurbishers": ["trira"]}
+    ground = Ground(platform, prefix=f"{unique('d')}.", folder=folder, cells=cells)
     settings = ground.settings(Settings, "distribution", database)
     await with_topics(ground, build(settings))
     async with running(build, settings) as site, site.client(staff=True) as staff:

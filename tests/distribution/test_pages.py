@@ -1,0 +1,226 @@
+"""The pages as a browser posts and follows them, without scripts."""
+
+import html
+import re
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+
+from shared.ui import fr
+from tests.distribution.conftest import FAR, NEAR, Scene
+from tests.support.service import STAFF_CODE
+
+
+async def sign_in(person: httpx.AsyncClient) -> None:
+    answer = await person.post("/distribution/connexion", data={"code": STAFF_CODE, "next": "/distribution/"})
+    assert answer.status_code == 303
+
+
+def words(answer: httpx.Response) -> str:
+    """The text of a page, spaces as they are printed."""
+    text = re.sub(r"<svg.*?</svg>|<script.*?</script>", "", answer.text, flags=re.DOTALL)
+    return re.sub(r"[ \n\t]+", " ", html.unescape(re.sub(r"<[^>]+>", " ", text)))
+
+
+def field(answer: httpx.Response, name: str) -> str:
+    """What a field holds."""
+    found = re.search(rf'name="{name}"[^>]*?value="([^"]*)"', answer.text)
+    assert found, f"no field {name}"
+    return html.unescape(found[1])
+
+
+async def enter(scene: Scene, person: httpx.AsyncClient, structure: str = NEAR) -> None:
+    """Come in by a secret link, as a structure."""
+    campaign = await scene.ask(structure)
+    answer = await person.get(f"/distribution/besoins/{scene.tokens[structure]}")
+    assert answer.status_code == 200, answer.text
+    assert campaign in answer.text
+
+
+async def test_who_has_no_role_is_sent_to_the_door(person: httpx.AsyncClient) -> None:
+    for path in ("/", "/tableau", "/caisse", "/bons", "/besoins"):
+        answer = await person.get(f"/distribution{path}")
+        assert (answer.status_code, answer.headers["location"].split("?")[0]) == (303, "/distribution/connexion")
+
+
+async def test_a_structure_answers_by_its_link_and_changes_its_answer(scene: Scene, person: httpx.AsyncClient) -> None:
+    await enter(scene, person, FAR)
+    link = f"/distribution/besoins/{scene.tokens[FAR]}"
+    page = await person.get(link)
+    assert "De quoi avez-vous besoin" in words(page)
+    assert (page.headers["cache-control"], page.headers["referrer-policy"]) == ("no-store", "no-referrer")
+    wrong = await person.post(link, data={"laptop": "24 environ", "tablet": "3", "screen": "1000"})
+    assert wrong.status_code == 422
+    assert (field(wrong, "laptop"), field(wrong, "tablet")) == ("24 environ", "3")
+    assert "Deux réponses sont à corriger" in words(wrong)
+    assert "2 réponses à corriger" in wrong.text.split("</title>")[0].replace("\u00a0", " ")
+    done = await person.post(link, data={"screen": "2", "laptop": ""})
+    assert done.headers["location"] == "/distribution/?noted=besoins"
+    assert "Écrans" in words(await person.get("/distribution/"))
+    assert field(await person.get("/distribution/besoins"), "screen") == "2"
+    await person.post("/distribution/besoins", data={"screen": "0"})
+    assert field(await person.get(link), "screen") == "0"
+
+
+async def test_a_link_that_opens_nothing(person: httpx.AsyncClient) -> None:
+    answer = await person.get("/distribution/besoins/rien")
+    assert answer.status_code in {404, 409}
+    assert fr("Ce lien n'ouvre rien") in words(answer)
+
+
+async def test_what_is_given_cannot_be_asked_away(scene: Scene, person: httpx.AsyncClient) -> None:
+    await enter(scene, person)
+    link = f"/distribution/besoins/{scene.tokens[NEAR]}"
+    await person.post(link, data={"laptop": "1"})
+    device, ref = await scene.ready()
+    await scene.given(device, NEAR)
+    answer = await person.post(link, data={"laptop": "0"})
+    assert answer.status_code == 409
+    assert fr("1 vous sont déjà attribués") in words(answer)
+    home = await person.get("/distribution/")
+    assert fr("est à 16 km de vous") in words(home)
+    noted = await person.post("/distribution/recu", data={"device": str(device)})
+    assert noted.headers["location"] == f"/distribution/?noted={ref}"
+    after = words(await person.get(noted.headers["location"]))
+    assert f"{ref} est noté comme reçu." in after.replace("\u00a0", " ")
+    assert "Ici, prêts à vendre" in after
+    assert fr("75 €") in after
+
+
+async def test_the_till_sells_and_prints(scene: Scene, person: httpx.AsyncClient) -> None:
+    await enter(scene, person)
+    _, ref = await scene.here(NEAR, "laptop", "PREMIUM", public=True)
+    code = (await scene.voucher())["code"]
+    quote = await person.post("/distribution/caisse", data={"bon": code, "appareil": ref})
+    said = words(quote)
+    for text in ("À payer", "180 €", "Plafond légal (don public)", "Ramené au plafond légal −10 €", "price-2026-01"):
+        assert fr(text) in said.replace("  ", " ")
+    sale = {name: field(quote, name) for name in ("vente", "prix", "bon", "appareil", "gratuit")}
+    assert sale["prix"] == "18000"
+    sold = await person.post("/distribution/caisse/vente", data=sale)
+    again = await person.post("/distribution/caisse/vente", data=sale)
+    assert (sold.status_code, sold.headers["location"]) == (303, f"/distribution/ventes/{sale['vente']}")
+    assert again.headers["location"] == sold.headers["location"]
+    sheet = await person.get(sold.headers["location"])
+    for text in ("Vendu : portable à 180 €", "Garantie de 2 ans", "surtension", "Proposez une formation", ref):
+        assert fr(text) in words(sheet)
+    await person.post(f"{sold.headers['location']}/formation", data={"reponse": "booked"})
+    assert "Une formation est prévue" in words(await person.get(sold.headers["location"]))
+
+
+async def test_free_in_an_emergency(scene: Scene, person: httpx.AsyncClient) -> None:
+    await sign_in(person)
+    _, ref = await scene.here(FAR, "laptop", "A")
+    code = (await scene.voucher())["code"]
+    quote = await person.post("/distribution/caisse", data={"bon": code, "appareil": ref, "gratuit": "disaster"})
+    assert "Remettre gratuitement" in words(quote)
+    sale = {name: field(quote, name) for name in ("vente", "prix", "bon", "appareil", "gratuit")}
+    sold = await person.post("/distribution/caisse/vente", data=sale)
+    assert "Incendie, inondation ou autre sinistre" in words(await person.get(sold.headers["location"]))
+
+
+async def test_the_till_refuses_before_the_person_pays_and_keeps_what_was_typed(scene: Scene, person: httpx.AsyncClient) -> None:
+    await enter(scene, person)
+    _, ref = await scene.here(NEAR)
+    _, elsewhere = await scene.here(FAR)
+    spent, tablet, good = await scene.voucher(), await scene.voucher(kind="tablet"), await scene.voucher()
+    _, bought = await scene.here(NEAR)
+    await scene.sell(spent["code"], bought)
+    for bon, appareil, status, text in [
+        (spent["code"], ref, 409, "Ce bon a déjà servi"),
+        (tablet["code"], ref, 409, "Il est pour : tablette ; l'appareil est : ordinateur portable."),
+        ("BON-0000-0000-0000-0000", ref, 404, "Nous ne connaissons pas ce bon"),
+        ("4K7P", ref, 422, "Ce n'est pas un code de bon"),
+        (good["code"], elsewhere, 409, "Cet appareil est attribué à une autre structure"),
+        (good["code"], bought, 409, "Cet appareil est déjà vendu"),
+        (good["code"], "rien", 404, "Nous ne connaissons pas cet appareil"),
+        (good["code"], " ", 422, "Scannez l'étiquette"),
+    ]:
+        answer = await person.post("/distribution/caisse", data={"bon": bon, "appareil": appareil})
+        assert (answer.status_code, fr(text) in words(answer)) == (status, True), words(answer)
+        assert field(answer, "bon") == bon
+    paid = await person.post(
+        "/distribution/caisse/vente", data={"vente": str(uuid4()), "prix": "7500", "bon": spent["code"], "appareil": ref}
+    )
+    assert paid.status_code == 409
+    assert fr("Rien n'a été encaissé ici") in words(paid)
+    assert re.search(r"déjà servi \w+di \d|déjà servi dimanche", words(paid))
+
+
+async def test_a_structure_sees_only_its_own_sales(scene: Scene, person: httpx.AsyncClient) -> None:
+    _, ref = await scene.here(FAR)
+    sale = uuid4()
+    await scene.sell((await scene.voucher())["code"], ref, sale)
+    await enter(scene, person, NEAR)
+    assert (await person.get(f"/distribution/ventes/{sale}")).status_code == 404
+    assert (await person.get("/distribution/tableau")).status_code == 403
+
+
+async def test_a_referrer_gives_a_voucher_and_takes_one_back(scene: Scene, person: httpx.AsyncClient) -> None:
+    await enter(scene, person)
+    form = await person.get("/distribution/bons")
+    asked = {"demande": field(form, "demande"), "jusqu_au": field(form, "jusqu_au"), "type": "laptop"}
+    wrong = await person.post("/distribution/bons", data=asked | {"type": "", "jusqu_au": "bientôt"})
+    assert (wrong.status_code, field(wrong, "jusqu_au")) == (422, "bientôt")
+    too_long = await person.post("/distribution/bons", data=asked | {"jusqu_au": "2099-01-01"})
+    assert fr("90 jours au plus") in words(too_long)
+    first, again = [await person.post("/distribution/bons", data=asked) for _ in range(2)]
+    code = re.search(r"BON(-[0-9A-Z]{4}){4}", first.text)
+    assert code, words(first)
+    assert code[0] in again.text
+    assert first.headers["cache-control"] == "no-store"
+    listed = await person.get("/distribution/bons")
+    assert code[0] not in listed.text
+    assert "Valable" in words(listed)
+    address = re.search(r'action="(/distribution/bons/[^"]+/reprendre)"', listed.text)
+    assert address
+    asks = await person.post(address[1], data={})
+    assert "Reprendre ce bon" in words(asks)
+    taken = await person.post(address[1], data={"confirmed": "oui"})
+    assert taken.status_code == 303
+    assert "Repris" in words(await person.get("/distribution/bons"))
+
+
+async def test_the_staff_asks_sees_and_reminds(scene: Scene, person: httpx.AsyncClient) -> None:
+    await sign_in(person)
+    for wrong, name in [({"nom": "Été 2026"}, "nom"), ({"nom": "hiver", "avant_le": "2020-01-01"}, "avant_le")]:
+        answer = await person.post("/distribution/campagnes", data=wrong)
+        assert (answer.status_code, field(answer, name)) == (422, wrong[name])
+    campaign = f"c-{uuid4().hex[:8]}"
+    links = await person.post("/distribution/campagnes", data={"nom": campaign, "region": "cor", "avant_le": ""})
+    found = re.findall(r"/distribution/besoins/([\w-]+)", links.text)
+    assert len(found) == 3
+    board = await person.get(f"/distribution/campagnes/{campaign}")
+    assert fr("0 structure a répondu sur 3") in words(board)
+    structure = field(board, "structure")
+    again = await person.post(f"/distribution/campagnes/{campaign}/relancer", data={"structure": structure})
+    [new] = re.findall(r"/distribution/besoins/([\w-]+)", again.text)
+    status = [(await person.get(f"/distribution/besoins/{token}")).status_code for token in (*found, new)]
+    assert sorted(status) == [200, 200, 200, 409]
+    device, ref = await scene.ready("printer")
+    await scene.site.until(lambda: shows(person, ref))
+    await sign_in(person)
+    said = words(await person.get("/distribution/tableau"))
+    assert "personne ne demande ce type" in said
+    assert "appareil attend une structure" in said
+    await scene.scrapped(device)
+
+
+async def shows(person: httpx.AsyncClient, ref: str) -> bool:
+    await sign_in(person)
+    return ref in (await person.get("/distribution/tableau")).text
+
+
+async def test_another_site_cannot_post_our_forms(scene: Scene, person: httpx.AsyncClient) -> None:
+    await enter(scene, person)
+    foreign = {"Sec-Fetch-Site": "cross-site", "Origin": "https://example.org"}
+    for path in ("/besoins", "/caisse", "/bons", "/recu", f"/besoins/{scene.tokens[NEAR]}"):
+        answer = await person.post(f"/distribution{path}", data={"demande": "x", "device": str(UUID(int=1))}, headers=foreign)
+        assert answer.status_code == 403, path
+
+
+@pytest.mark.parametrize("path", ["/recu", "/expedier", "/caisse/vente", f"/ventes/{UUID(int=1)}/formation"])
+async def test_a_form_without_its_fields_is_no_crash(person: httpx.AsyncClient, path: str) -> None:
+    await sign_in(person)
+    assert (await person.post(f"/distribution{path}", data={})).status_code == 422
