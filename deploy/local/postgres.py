@@ -85,8 +85,18 @@ def mark(data: Path) -> str:
     return str((data / "ready").stat().st_mtime_ns)
 
 
+def _hand_over(data: Path, who: Identity) -> None:
+    """Root may start it once where everybody passes and once where only root does: the files follow the user."""
+    owner = {"nobody": NOBODY, "namespace": 0}.get(who)
+    if owner is not None and data.stat().st_uid != owner:
+        for path in (*data.rglob("*"), data):  # the folder last: a kill before leaves the work to be done again
+            os.chown(path, owner, owner, follow_symlinks=False)
+
+
 def program(data: Path, *, port: int, log: Path) -> Program:
     """The server, to be kept running in the foreground."""
+    who = identity(data)
+    _hand_over(data, who)
     settings = {**SETTINGS, "port": str(port)}
     words = [word for key, value in settings.items() for word in ("-c", f"{key}={value}")]
     argv = (str(binaries() / "postgres"), "-D", str(data), *words)
@@ -97,7 +107,7 @@ def program(data: Path, *, port: int, log: Path) -> Program:
         log=log,
         stop_signal=signal.SIGINT,
         stop_seconds=20,
-        identity=identity(data),
+        identity=who,
     )
 
 

@@ -11,6 +11,8 @@ from deploy.local.platform import ADMIN_PASSWORD, ADMIN_USER, BOOTSTRAP, POSTGRE
 from deploy.local.stack import Stack
 from tests.support.platform import new_folder
 
+EXTRA = {"certs": {"MAILLON_CELLS": "ares"}}
+
 
 @pytest_asyncio.fixture(scope="package", loop_scope="session")
 async def two_stacks() -> AsyncIterator[tuple[Stack, Stack]]:
@@ -19,7 +21,7 @@ async def two_stacks() -> AsyncIterator[tuple[Stack, Stack]]:
         with pytest.MonkeyPatch.context() as patch:
             for name in (BOOTSTRAP, ADMIN_USER, ADMIN_PASSWORD, POSTGRES_URL):
                 patch.delenv(name, raising=False)
-            stacks = (Stack(new_folder("one-"), (), keep=False), Stack(new_folder("two-"), (), keep=False))
+            stacks = (Stack(new_folder("one-"), (), keep=False), Stack(new_folder("two-"), (), keep=False, extra_env=EXTRA))
             await asyncio.gather(*(running.enter_async_context(stack) for stack in stacks))
         yield stacks
 
