@@ -96,7 +96,7 @@ class Work:
             if command.id not in self.loaded:
                 wanted[self.aggregates[type(command)]].add(command.id)
         for aggregate, ids in wanted.items():
-            self.states |= await aggregate.rows.load(tx, sorted(ids))
+            self.states |= await aggregate.rows.load(tx, list(ids))
             self.loaded |= ids
 
     def carry_out(self, commands: Iterable[Command], trace: str | None = None) -> list[Recorded]:
@@ -145,7 +145,7 @@ def record(aggregate: Aggregate, stream: UUID, before: Versioned, now: Versioned
 
 async def insert(tx: Tx, recorded: Iterable[Recorded], *, outbox: bool) -> None:
     """Keep events for ever; those with a topic also until they are sent. In order of stream and version: no ring of waiting writers."""
-    rows = sorted(recorded, key=lambda r: (r.stream, r.version))
+    rows = sorted(recorded, key=lambda r: (r.stream.int, r.version))
     await tx.connection.execute(
         """
         WITH kept AS (

@@ -52,7 +52,7 @@ class Inbox:
     @classmethod
     async def load(cls, tx: Tx, messages: Iterable[Message]) -> "Inbox":
         """Fetch the positions of the streams of `messages`."""
-        keys = sorted({key(m) for m in messages})
+        keys = list({key(m) for m in messages})
         rows = await tx.connection.fetch(
             """
             SELECT stream, topic, version, mark, parked_from FROM seen
@@ -94,7 +94,7 @@ class Inbox:
 
     async def save(self, tx: Tx) -> None:
         """Note what was dealt with, in the transaction that holds its effects. Only what moved is written."""
-        keys = sorted(self.moved)
+        keys = sorted(self.moved, key=lambda k: (k[0].int, k[1]))
         if not keys:
             return
         await tx.connection.execute(

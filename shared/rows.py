@@ -94,7 +94,7 @@ class Rows:
 
     async def save(self, tx: Tx, states: Mapping[UUID, Versioned]) -> None:
         """Write each state as it now is, in the order of the ids: writers that meet wait for each other, never in a ring."""
-        ids = sorted(states)
+        ids = sorted(states, key=lambda i: i.int)
         values = [
             [c.nested.dump_json(getattr(states[i].state, c.name)).decode() for i in ids]
             if c.nested

@@ -56,33 +56,38 @@ def clean(value: bytes | None) -> str:
     return (value or b"")[:LONGEST_HEADER].decode("utf-8", "replace").replace("\x00", "\ufffd")
 
 
+def place(key: bytes | None, headers: Mapping[str, str]) -> tuple[str | None, UUID | None, int]:
+    """Read (fault, stream, number) of one of our own events: the key must be the stream, or its order would be chance."""
+    try:
+        stream, version = UUID(headers.get("ce_subject", "")), int(headers.get("ce_streamversion", ""))
+    except ValueError:
+        return "missing_position", None, 1
+    if key != str(stream).encode():
+        return "wrong_key", None, 1
+    if not 0 < version < 2**31:
+        return "bad_ce_streamversion", None, 1
+    return None, stream, version
+
+
 def decode(record: Any, topic: str, *, outside: bool) -> Message:
     """Make a Message of what came. What is wrong with its envelope is noted in `fault`: the message still has a place of its own."""
     headers = {str(k).replace("\x00", "\ufffd")[:LONGEST_HEADER]: clean(v) for k, v in record.headers[:MOST_HEADERS]}
-    at_broker = datetime.fromtimestamp(max(record.timestamp or 0, 0) / 1000, UTC)
-    time, fault = at_broker, None
+    time, fault = datetime.fromtimestamp(max(record.timestamp or 0, 0) / 1000, UTC), None
+    stream, version = None, 1
     if told := headers.get("ce_time"):
         try:
             time = datetime.fromisoformat(told).astimezone(UTC)
         except (ValueError, OverflowError):
             fault = "bad_ce_time"
-    stream, version = stream_id("message", topic, record.partition, record.offset), 1
     missing = next((name for name in ("ce_id", "ce_source", "ce_type") if not headers.get(name)), None)
     if missing is not None:
         fault = f"missing_{missing}"
     elif outside:
         stream = stream_id("message", topic, headers["ce_source"], headers["ce_id"])
     else:
-        try:
-            told_stream, told_version = UUID(headers.get("ce_subject", "")), int(headers.get("ce_streamversion", ""))
-            if record.key != str(told_stream).encode():
-                fault = "wrong_key"
-            elif not 0 < told_version < 2**31:
-                fault = "bad_ce_streamversion"
-            else:
-                stream, version = told_stream, told_version
-        except ValueError:
-            fault = "missing_position"
+        fault, stream, version = place(record.key, headers) if fault is None else (fault, None, 1)
+    if stream is None:
+        stream = stream_id("message", topic, record.partition, record.offset)
     return Message(
         topic=topic,
         partition=record.partition,
