@@ -1,7 +1,8 @@
 """What refurb tells the others: the life of each device at a refurbisher, and the answers to what a refurbisher's system reports.
 
 Topics: `refurb.devices.<refurbisher>` (devices, arrivals, capacity) and `refurb.receipts.<refurbisher>` (one receipt a message).
-Streams: `("device", refurbisher, device_ref)`, `("arrival", consignment_id)`, `("capacity", refurbisher)`.
+Streams: `("device", refurbisher, device_ref in upper case)`, `("arrival", consignment_id)`, `("capacity", refurbisher)`,
+`("receipt", topic, ce_source, ce_id)`.
 """
 
 from datetime import datetime
@@ -28,9 +29,37 @@ class DeviceReceived(Event):
     device_type: DeviceType
     donor_public: bool
     """Given by a public body: a legal price ceiling follows the device to the till."""
+    required_class: MethodClass = "Clear"
+    """The erasure that the donor asks for, at least."""
     maker: str | None = None
     model: str | None = None
     serial: str | None = None
+
+
+class ErasureRun(Fact):
+    """What a report says of one medium in one run of the tool: facts, read and not judged. A report may hold several."""
+
+    serial: str | None = None
+    """Of the medium, or the IMEI of a telephone. Null: the tool could not read one, or hid it."""
+    doubtful_serials: tuple[str, ...] = ()
+    """When the report names the medium in two ways: all of them, so that none is taken for proven."""
+    model: str | None = None
+    outcome: str
+    """`ok`, or the code of what went wrong."""
+    line: int | None = None
+    """Where in the report the outcome rests."""
+    said: str | None = None
+    """That line, when it is one of the tool's own (never a person's words)."""
+    covered_bytes: int | None = None
+    """Overwritten in the weakest pass. Null: the method covers the whole medium."""
+    hidden_area: bool = False
+    verified: bool = False
+    method_class: MethodClass | None = None
+    technique: str = ""
+    tool: str
+    tool_version: str | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
 
 
 class DeviceAudited(Event):
@@ -45,6 +74,12 @@ class DeviceAudited(Event):
     os: str | None = None
     battery: Literal["ok", "worn", "missing"] | None = None
     evidence_sha256: str | None = None
+    maker: str | None = None
+    model: str | None = None
+    serial: str | None = None
+    benchmark_thousands: int | None = None
+    """Of a telephone or tablet."""
+    weighting_percent: int = 0
 
 
 class EvidenceFiled(Event):
@@ -55,6 +90,20 @@ class EvidenceFiled(Event):
     evidence_sha256: str
     tool: str
     size_bytes: int
+    runs: tuple[ErasureRun, ...] = ()
+    unusable: str | None = None
+    """Why nothing can be read from it: a code. Null when it could be read."""
+
+
+class ReportHeld(Event):
+    """A report came before the device itself was announced: it is kept, and has its effect when the device is received."""
+
+    type: ClassVar[str] = "refurb.report_held.v1"
+
+    refurbisher: str
+    consignment_id: UUID
+    audited: DeviceAudited | None = None
+    filed: EvidenceFiled | None = None
 
 
 class MediumSanitised(Event):
@@ -84,6 +133,10 @@ class SanitisationRejected(Event):
     reason: str
     evidence_sha256: str | None = None
     policy: str
+    line: int | None = None
+    """Line of the evidence that the reason rests on."""
+    said: str | None = None
+    """That line, as the tool wrote it."""
 
 
 class DeviceGraded(Event):
@@ -143,6 +196,15 @@ class DeviceTakenBack(Event):
     reason: str
 
 
+class DeviceHandedOver(Event):
+    """It was sold: what was done here is closed."""
+
+    type: ClassVar[str] = "refurb.device_handed_over.v1"
+
+    sale_id: UUID
+    sold_at: datetime
+
+
 class ConsignmentReceived(Event):
     """The refurbisher has the consignment and counted it. Stream `("arrival", consignment_id)`."""
 
@@ -180,6 +242,8 @@ class Fault(Fact):
     where: str = ""
     code: str
     hint: str
+    evidence: str | None = None
+    """What the fault rests on, such as a line of an erasure log."""
 
 
 class ReportAccepted(Event):
@@ -193,6 +257,8 @@ class ReportAccepted(Event):
     source: str | None
     refurbisher: str
     device_ref: str | None = None
+    content_sha256: str = ""
+    """Of the message's value: two messages under one id are told apart by it."""
 
 
 class ReportRejected(Event):
@@ -205,11 +271,13 @@ class ReportRejected(Event):
     source: str | None
     refurbisher: str
     device_ref: str | None = None
+    content_sha256: str = ""
     faults: tuple[Fault, ...]
 
 
 DeviceEvent = (
-    DeviceReceived
+    ReportHeld
+    | DeviceReceived
     | DeviceAudited
     | EvidenceFiled
     | MediumSanitised
@@ -219,6 +287,7 @@ DeviceEvent = (
     | DeviceReady
     | DeviceScrapped
     | DeviceTakenBack
+    | DeviceHandedOver
 )
 ArrivalEvent = ConsignmentReceived | ConsignmentTurnedDown
 ReceiptEvent = ReportAccepted | ReportRejected

@@ -1,0 +1,148 @@
+"""How refurb is put together. Read downwards; nothing happens at import."""
+
+from pathlib import Path
+from typing import Any, get_args
+
+import yaml
+
+from services.refurb import jobs, pages, web
+from services.refurb.domain import arrival, consignment, device, grading, life, receipt
+from services.refurb.reactions import REACTIONS, Partners
+from services.refurb.settings import DATA, RefurbSettings
+from services.refurb.store import (
+    ARRIVALS,
+    CAPACITIES,
+    CONSIGNMENTS,
+    DEVICES,
+    EVIDENCE_USES,
+    RECEIPTS,
+    Book,
+    Evidence,
+)
+from shared.aggregate import Aggregate, Aggregates
+from shared.consumer import Outside
+from shared.events.refurb import ArrivalEvent, CapacityDeclared, DeviceEvent, ReceiptEvent
+from shared.run import Service
+from shared.ui import Access, Pages
+
+HERE = Path(__file__).parent
+
+
+def own(_: object) -> None:
+    """What only refurb needs is not published."""
+
+
+DEVICE = Aggregate(
+    name="device",
+    events=get_args(DeviceEvent),
+    new=device.Device(),
+    decide=life.decide,
+    evolve=device.evolve,
+    topic=lambda state: f"refurb.devices.{state.refurbisher}",
+    rows=DEVICES,
+)
+ARRIVAL = Aggregate(
+    name="arrival",
+    events=get_args(ArrivalEvent),
+    new=arrival.Arrival(),
+    decide=arrival.decide,
+    evolve=arrival.evolve,
+    topic=lambda state: f"refurb.devices.{state.refurbisher}",
+    rows=ARRIVALS,
+)
+CAPACITY = Aggregate(
+    name="capacity",
+    events=(CapacityDeclared,),
+    new=arrival.Capacity(),
+    decide=arrival.declare,
+    evolve=arrival.declared,
+    topic=lambda state: f"refurb.devices.{state.refurbisher}",
+    rows=CAPACITIES,
+)
+RECEIPT = Aggregate(
+    name="receipt",
+    events=get_args(ReceiptEvent),
+    new=receipt.Receipt(),
+    decide=receipt.decide,
+    evolve=receipt.evolve,
+    topic=lambda state: f"refurb.receipts.{state.refurbisher}",
+    rows=RECEIPTS,
+)
+CONSIGNMENT = Aggregate(
+    name="consignment",
+    events=get_args(consignment.LocalEvent),
+    new=consignment.Consignment(),
+    decide=consignment.decide,
+    evolve=consignment.evolve,
+    topic=own,
+    rows=CONSIGNMENTS,
+)
+EVIDENCE_USE = Aggregate(
+    name="evidence_use",
+    events=(consignment.EvidenceClaimed,),
+    new=consignment.EvidenceUse(),
+    decide=consignment.claim,
+    evolve=consignment.claimed,
+    topic=own,
+    rows=EVIDENCE_USES,
+)
+AGGREGATES: Aggregates = {
+    **dict.fromkeys(get_args(device.Command), DEVICE),
+    **dict.fromkeys((arrival.ReceiveConsignment, arrival.TurnDownConsignment), ARRIVAL),
+    arrival.DeclareCapacity: CAPACITY,
+    **dict.fromkeys((receipt.AcceptReport, receipt.RejectReport), RECEIPT),
+    **dict.fromkeys(get_args(consignment.Command), CONSIGNMENT),
+    consignment.ClaimEvidence: EVIDENCE_USE,
+}
+
+
+def build(settings: RefurbSettings) -> Service:
+    """Put the service together. Read it downwards."""
+    words = document(DATA / "hints.yaml")
+    refurbishers = document(DATA / "refurbishers.yaml")
+    book, evidence = Book(), Evidence(settings.evidence_dir)
+    partners = Partners(
+        consignments=book,
+        originals=evidence,
+        rules=grading.rules(document(DATA / "grading.yaml"), settings.refurb_rules),
+        hints=words["hints"],
+        regions={slug: known["region"] for slug, known in refurbishers.items()},
+    )
+    site = Pages("refurb", HERE / "templates", messages=words["hints"])
+    doors = Access(
+        site,
+        secret=settings.session_secret.get_secret_value(),
+        staff_code=settings.staff_code.get_secret_value(),
+        public_url=settings.public_url,
+    )
+    return Service(
+        settings=settings,
+        aggregates=AGGREGATES,
+        reactions=REACTIONS,
+        hears={
+            "routing.consignments": "refurbishers",
+            "refurb.inbound": "refurbishers",
+            "distribution.sales": "regions",
+        },
+        tells={"refurb.devices": "refurbishers", "refurb.receipts": "refurbishers"},
+        routers=(web.router, pages.router),
+        outside=Outside("refurb.inbound", partners.reactions(), partners.reject),
+        migrations=HERE / "migrations",
+        pages=site,
+        doors=doors,
+        state={
+            "pages": site,
+            "doors": doors,
+            "evidence": evidence,
+            "hints": words["hints"],
+            "words": words["words"],
+            "refurbishers": refurbishers,
+        },
+        background=(jobs.book_keeper(book),),
+    )
+
+
+def document(file: Path) -> dict[str, Any]:
+    """Read a YAML mapping of ours."""
+    loaded: dict[str, Any] = yaml.safe_load(file.read_text("utf-8"))
+    return loaded

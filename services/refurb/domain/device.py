@@ -1,0 +1,206 @@
+"""What may be asked of a device, what is known of one, and how events change it. What then happens is decided in `life`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Literal, assert_never
+from uuid import UUID
+
+from services.refurb.domain import grading
+from shared.events.base import Category, DeviceType, Medium, MethodClass
+from shared.events.refurb import (
+    DeviceAudited,
+    DeviceEvent,
+    DeviceGraded,
+    DeviceHandedOver,
+    DeviceReady,
+    DeviceReceived,
+    DeviceRepaired,
+    DeviceScrapped,
+    DeviceTakenBack,
+    EvidenceFiled,
+    MediumSanitised,
+    ReportHeld,
+    SanitisationRejected,
+)
+
+MOST_REPORTS = 40
+"""Reports kept of one device. More is a loop in somebody's program."""
+GB = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReceiveDevice:
+    """It was unpacked and identified. What the consignment knows of its donor comes along."""
+
+    id: UUID
+    consignment_id: UUID
+    donation_id: UUID
+    refurbisher: str
+    region: str
+    donor_public: bool
+    required_class: MethodClass
+    device_ref: str
+    device_type: DeviceType
+    maker: str | None = None
+    model: str | None = None
+    serial: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditDevice:
+    """Its hardware was read."""
+
+    id: UUID
+    refurbisher: str
+    consignment_id: UUID
+    audited: DeviceAudited
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileEvidence:
+    """A report about its media is in the evidence store, and was read."""
+
+    id: UUID
+    refurbisher: str
+    consignment_id: UUID
+    filed: EvidenceFiled
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RepairDevice:
+    """Work was done on it."""
+
+    id: UUID
+    consignment_id: UUID
+    parts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinishDevice:
+    """The refurbisher says that it may be sold: judge and grade it under the rules in force."""
+
+    id: UUID
+    consignment_id: UUID
+    rules: grading.Rules
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScrapDevice:
+    """It will not be sold."""
+
+    id: UUID
+    consignment_id: UUID
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandOverDevice:
+    """A person has it."""
+
+    id: UUID
+    sale_id: UUID
+    sold_at: datetime
+
+
+Command = ReceiveDevice | AuditDevice | FileEvidence | RepairDevice | FinishDevice | ScrapDevice | HandOverDevice
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """What was last found of a medium."""
+
+    medium: Medium
+    accepted: bool
+    reason: str
+    method_class: MethodClass | None = None
+    technique: str | None = None
+    evidence_sha256: str | None = None
+    line: int | None = None
+    said: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Device:
+    """What refurb knows of a device. `blocked` is the first reason why a medium of it is not proven erased."""
+
+    status: Literal["expected", "received", "ready", "scrapped", "sold"] = "expected"
+    refurbisher: str = ""
+    region: str = ""
+    consignment_id: UUID | None = None
+    donation_id: UUID | None = None
+    device_ref: str = ""
+    device_type: DeviceType | None = None
+    donor_public: bool = False
+    required_class: MethodClass = "Clear"
+    maker: str | None = None
+    model: str | None = None
+    serial: str | None = None
+    audit: DeviceAudited | None = None
+    evidence: tuple[EvidenceFiled, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    blocked: str | None = None
+    category: Category | None = None
+    points: int | None = None
+    grade_rules: str | None = None
+    parts: tuple[str, ...] = ()
+    scrap_reason: str | None = None
+    sale_id: UUID | None = None
+    held: tuple[ReportHeld, ...] = ()
+
+
+def evolve(device: Device, event: DeviceEvent) -> Device:
+    """The device after the event. The only place where a device changes."""
+    match event:
+        case ReportHeld():
+            return replace(device, refurbisher=event.refurbisher, consignment_id=event.consignment_id, held=(*device.held, event))
+        case DeviceReceived():
+            told = {name: getattr(event, name) for name in DeviceReceived.model_fields}
+            return replace(device, status="received", held=(), **told)
+        case DeviceAudited():
+            kept = tuple(f for f in device.findings if f.medium in event.media)
+            named = {name: getattr(device, name) or getattr(event, name) for name in ("maker", "model", "serial")}
+            return replace(device, audit=event, findings=kept, blocked=worst(kept), **named)
+        case EvidenceFiled():
+            return replace(device, evidence=(*device.evidence, event))
+        case MediumSanitised() | SanitisationRejected():
+            findings = (*(f for f in device.findings if f.medium != event.medium), finding(event))
+            return replace(device, findings=findings, blocked=worst(findings))
+        case DeviceGraded():
+            return replace(device, category=event.category, points=event.points, grade_rules=event.rules)
+        case DeviceRepaired(parts=parts):
+            return replace(device, parts=(*device.parts, *parts))
+        case DeviceReady():
+            return replace(device, status="ready")
+        case DeviceScrapped(reason=reason):
+            return replace(device, status="scrapped", scrap_reason=reason)
+        case DeviceHandedOver(sale_id=sale_id):
+            return replace(device, status="sold", sale_id=sale_id)
+        case DeviceTakenBack():
+            return replace(device, status="received", evidence=(), findings=(), category=None, sale_id=None)
+        case _:
+            assert_never(event)
+
+
+def worst(findings: Sequence[Finding]) -> str | None:
+    return next((f.reason for f in findings if not f.accepted), None)
+
+
+def finding(event: MediumSanitised | SanitisationRejected) -> Finding:
+    if isinstance(event, MediumSanitised):
+        return Finding(
+            medium=event.medium,
+            accepted=True,
+            reason="ok",
+            method_class=event.method_class,
+            technique=event.technique,
+            evidence_sha256=event.evidence_sha256,
+        )
+    return Finding(
+        medium=event.medium,
+        accepted=False,
+        reason=event.reason,
+        evidence_sha256=event.evidence_sha256,
+        line=event.line,
+        said=event.said,
+    )

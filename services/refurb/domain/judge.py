@@ -1,0 +1,157 @@
+"""Says of each medium of a device whether its erasure is proven, under evidence rules version 1. Pure: facts in, verdicts out.
+
+1. Evidence binds to a medium by its exact serial number (IMEI for telephones), never by model, size, order or likeness.
+2. The last run that touches a medium decides; one that did not end is a failure. Within a file both the last by place and the last by
+   date must be good; between files the date counts.
+3. The tool's own status must be success, with no error, and no line may contradict it (the readers see to that).
+4. Bytes covered in every pass >= bytes of the medium, and no hidden area was met.
+5. Verified. 6. The class reached is what the method gives on that kind of medium, whatever anyone claims, and at least the one asked for.
+7. It ended after it began, and before the change of owner. 8. A run serves one device only. 9. A device is proven when each medium is.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from shared.events.base import Medium, MethodClass
+from shared.events.refurb import ErasureRun, EvidenceFiled
+
+POLICY = "evidence-1"
+STRENGTH: dict[MethodClass | None, int] = {None: 0, "Clear": 1, "Purge": 2, "Destroy": 3}
+LATE = datetime.max.replace(tzinfo=UTC)
+RESET = "factory reset"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Used:
+    """Evidence that already served another device."""
+
+    sha256: str
+    serial: str | None = None
+    ended_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What is proven about one medium. `reason` is `ok` or the code of what is wrong."""
+
+    medium: Medium
+    accepted: bool = False
+    reason: str
+    method_class: MethodClass | None = None
+    verified: bool = False
+    run: ErasureRun | None = None
+    evidence_sha256: str | None = None
+
+
+def judge(
+    media: Sequence[Medium],
+    evidence: Sequence[EvidenceFiled],
+    required: MethodClass,
+    *,
+    transfer_at: datetime | None = None,
+    used: Collection[Used] = (),
+) -> tuple[Verdict, ...]:
+    """One verdict for each medium, in the order of `media`. Two media with one serial number prove nothing for each other."""
+    serials = [serial_of(m) for m in media]
+    verdicts = []
+    for medium, serial in zip(media, serials, strict=True):
+        if serial and serials.count(serial) > 1:
+            verdicts.append(Verdict(medium=medium, reason="contradictory"))
+            continue
+        chosen = deciding(serial, evidence) if serial else None
+        if chosen is None:
+            verdicts.append(Verdict(medium=medium, reason=unbound(serial, {s for s in serials if s}, evidence)))
+            continue
+        filed, run, doubt = chosen
+        reason = doubt or ruled(medium, run, required, transfer_at) or twice(filed.evidence_sha256, run, used) or "ok"
+        good = run.outcome == "ok" and not doubt
+        verdicts.append(
+            Verdict(
+                medium=medium,
+                accepted=reason == "ok",
+                reason=reason,
+                method_class=reached(medium, run) if good else None,
+                verified=good and run.verified,
+                run=run,
+                evidence_sha256=filed.evidence_sha256,
+            )
+        )
+    return tuple(verdicts)
+
+
+def serial_of(medium: Medium) -> str | None:
+    return (medium.serial or "").strip() or None
+
+
+def deciding(serial: str, evidence: Sequence[EvidenceFiled]) -> tuple[EvidenceFiled, ErasureRun, str | None] | None:
+    """The run that decides about a medium, with a reason to doubt it if there is one."""
+    found: list[tuple[datetime, bool, EvidenceFiled, ErasureRun, str | None]] = []
+    for filed in evidence:
+        touching = [(n, run) for n, run in enumerate(filed.runs) if run.serial == serial or serial in run.doubtful_serials]
+        if not touching:
+            continue
+        place, last = touching[-1]
+        latest = max((run for _, run in touching), key=began)
+        run = last if last.outcome != "ok" else latest
+        nameless = [r for r in filed.runs[place + 1 :] if r.serial is None and not r.doubtful_serials and r.outcome != "ok"]
+        doubt = "contradictory" if run.outcome == "ok" and (nameless or run.serial != serial) else None
+        found.append((began(run), run.outcome != "ok" or doubt is not None, filed, run, doubt))
+    if not found:
+        return None
+    _, _, filed, run, doubt = max(found, key=lambda f: f[:2])
+    return filed, run, doubt
+
+
+def began(run: ErasureRun) -> datetime:
+    """A run without a date may be the last one."""
+    return run.started_at or LATE
+
+
+def unbound(serial: str | None, known: Collection[str], evidence: Sequence[EvidenceFiled]) -> str:
+    """Why no evidence binds to a medium."""
+    runs = [run for filed in evidence for run in filed.runs]
+    unusable = [filed.unusable for filed in evidence if filed.unusable]
+    if not evidence:
+        return "no_evidence"
+    if serial is None:
+        return "serial_missing"
+    if any({run.serial, *run.doubtful_serials} - {None} - set(known) for run in runs):
+        return "serial_mismatch"
+    if any(run.serial is None and not run.doubtful_serials for run in runs):
+        return "serial_missing"
+    return unusable[-1] if unusable else "no_evidence"
+
+
+def ruled(medium: Medium, run: ErasureRun, required: MethodClass, transfer_at: datetime | None) -> str | None:
+    """The first rule that the deciding run breaks."""
+    if run.outcome != "ok":
+        return run.outcome
+    if not run.verified:
+        return "verification_missing"
+    if run.hidden_area or (run.covered_bytes is not None and not 0 < (medium.bytes or 0) <= run.covered_bytes):
+        return "capacity_short"
+    if not STRENGTH[reached(medium, run)] or STRENGTH[reached(medium, run)] < STRENGTH[required]:
+        return "class_insufficient"
+    if run.started_at is None or run.ended_at is None or run.ended_at < run.started_at:
+        return "time_inverted"
+    if transfer_at is not None and run.ended_at >= transfer_at:
+        return "after_transfer"
+    return None
+
+
+def reached(medium: Medium, run: ErasureRun) -> MethodClass | None:
+    """The class that the method reaches on this kind of medium: a reset is none on a disk, an overwriting none on a telephone."""
+    if (run.technique == RESET and medium.kind in {"hdd", "ssd", "nvme"}) or (run.tool == "nwipe" and medium.kind == "phone"):
+        return None
+    return run.method_class
+
+
+def twice(sha256: str, run: ErasureRun, used: Collection[Used]) -> str | None:
+    """Whether the same file, or the same run in another file, already served another device."""
+    for other in used:
+        if other.sha256 == sha256 or (
+            other.ended_at is not None and (other.serial, other.ended_at) == (run.serial, run.ended_at)
+        ):
+            return "duplicate_evidence"
+    return None

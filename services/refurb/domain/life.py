@@ -1,0 +1,278 @@
+"""The life of one device at a refurbisher: what may happen to it. No I/O, no clock.
+
+Facts about a device are taken in any order: what comes before the device itself is announced is held, and has its effect then. A
+device is ready only when every medium of it is proven erased (`judge`) and it can be graded.
+"""
+
+from collections.abc import Sequence
+from typing import assert_never
+
+from services.refurb.domain import grading
+from services.refurb.domain.device import (
+    AuditDevice,
+    Command,
+    Device,
+    FileEvidence,
+    FinishDevice,
+    HandOverDevice,
+    ReceiveDevice,
+    RepairDevice,
+    ScrapDevice,
+    evolve,
+)
+from services.refurb.domain.judge import POLICY, Verdict, judge
+from shared.errors import NotYet, Refused
+from shared.events.base import Category, Medium, MethodClass
+from shared.events.refurb import (
+    DeviceAudited,
+    DeviceEvent,
+    DeviceGraded,
+    DeviceHandedOver,
+    DeviceReady,
+    DeviceReceived,
+    DeviceRepaired,
+    DeviceScrapped,
+    EvidenceFiled,
+    MediumSanitised,
+    ReportHeld,
+    SanitisationRejected,
+)
+
+MOST_REPORTS = 40
+"""Reports kept of one device. More is a loop in somebody's program."""
+GB = 1_000_000_000
+
+
+def decide(device: Device, command: Command) -> list[DeviceEvent]:
+    """Say what happens, or refuse. A command already carried out yields no event."""
+    if isinstance(command, HandOverDevice):
+        return hand_over(device, command)
+    if device.consignment_id not in {None, command.consignment_id}:
+        raise Refused("device_of_another_consignment", where="/consignment_id")
+    match command:
+        case ReceiveDevice():
+            return receive(device, command)
+        case AuditDevice(audited=audited):
+            if device.status == "expected":
+                return hold(device, command, audited=audited)
+            return audit(device, audited)
+        case FileEvidence(filed=filed):
+            if device.status == "expected":
+                return hold(device, command, filed=filed)
+            return file(device, filed)
+        case RepairDevice(parts=parts):
+            received(device)
+            open_(device)
+            return [DeviceRepaired(parts=parts)]
+        case FinishDevice(rules=rules):
+            return finish(device, rules)
+        case ScrapDevice(reason=reason):
+            return scrap(device, reason)
+        case _:
+            assert_never(command)
+
+
+def received(device: Device) -> None:
+    """Refuse for now what builds on the device's arrival."""
+    if device.status == "expected":
+        raise NotYet("device_not_received", where="/device_ref")
+
+
+def open_(device: Device) -> None:
+    """Refuse what would change a device on which all is said."""
+    if device.status in {"ready", "scrapped", "sold"}:
+        raise Refused("device_settled", status=device.status)
+
+
+def receive(device: Device, command: ReceiveDevice) -> list[DeviceEvent]:
+    """Open its stream, and let what was held have its effect. Told twice with other facts, the first stands."""
+    if device.status != "expected":
+        if device.device_type != command.device_type:
+            raise Refused("device_differs", where="/device_type", known=device.device_type)
+        if command.serial and device.serial and device.serial != command.serial:
+            raise Refused("device_differs", where="/serial", known=device.serial)
+        return []
+    events: list[DeviceEvent] = [
+        DeviceReceived(
+            consignment_id=command.consignment_id,
+            donation_id=command.donation_id,
+            refurbisher=command.refurbisher,
+            region=command.region,
+            device_ref=command.device_ref,
+            device_type=command.device_type,
+            donor_public=command.donor_public,
+            required_class=command.required_class,
+            maker=command.maker,
+            model=command.model,
+            serial=command.serial,
+        )
+    ]
+    now = evolve(device, events[0])
+    for early in device.held:
+        more = audit(now, early.audited) if early.audited else file(now, early.filed) if early.filed else []
+        for event in more:
+            now = evolve(now, event)
+        events += more
+    return events
+
+
+def hold(
+    device: Device,
+    command: AuditDevice | FileEvidence,
+    *,
+    audited: DeviceAudited | None = None,
+    filed: EvidenceFiled | None = None,
+) -> list[DeviceEvent]:
+    held = ReportHeld(refurbisher=command.refurbisher, consignment_id=command.consignment_id, audited=audited, filed=filed)
+    if held in device.held:
+        return []
+    if len(device.held) >= MOST_REPORTS:
+        raise Refused("too_many_reports", most=MOST_REPORTS)
+    return [held]
+
+
+def audit(device: Device, audited: DeviceAudited) -> list[DeviceEvent]:
+    """A later audit replaces the earlier one, but no medium that is not proven erased may vanish from one to the other."""
+    if audited == device.audit:
+        return []
+    open_(device)
+    if device.audit is not None:
+        proven = {f.medium.serial for f in device.findings if f.accepted}
+        due = {m.serial for m in device.audit.media if m.serial} - proven
+        missing = due - {m.serial for m in audited.media}
+        if missing or len(audited.media) < len([m for m in device.audit.media if m.serial not in proven]):
+            raise Refused("medium_unaccounted", where="/media", serials=sorted(missing))
+    return [audited, *judged(evolve(device, audited))]
+
+
+def file(device: Device, filed: EvidenceFiled) -> list[DeviceEvent]:
+    if any(known.evidence_sha256 == filed.evidence_sha256 for known in device.evidence):
+        return []
+    open_(device)
+    if len(device.evidence) >= MOST_REPORTS:
+        raise Refused("too_many_reports", most=MOST_REPORTS)
+    return [filed, *judged(evolve(device, filed))]
+
+
+def verdicts(device: Device) -> tuple[Verdict, ...]:
+    """Judge its media as things stand. Who owns it changes later, so there is no transfer date yet."""
+    return judge(device.audit.media if device.audit else (), device.evidence, device.required_class)
+
+
+def judged(device: Device) -> list[DeviceEvent]:
+    """The verdicts that are new. A medium of which no evidence speaks yet is only pending."""
+    events: list[DeviceEvent] = []
+    for verdict in verdicts(device):
+        before = next((f for f in device.findings if f.medium == verdict.medium), None)
+        now = (verdict.accepted, verdict.reason, verdict.evidence_sha256)
+        if verdict.reason == "no_evidence" or (before and (before.accepted, before.reason, before.evidence_sha256) == now):
+            continue
+        events.append(said(verdict, device.required_class))
+    return events
+
+
+def said(verdict: Verdict, required: MethodClass) -> DeviceEvent:
+    """Put a verdict into the words of an event."""
+    run = verdict.run
+    if verdict.accepted and run and verdict.method_class and verdict.evidence_sha256:
+        return MediumSanitised(
+            medium=verdict.medium,
+            method_class=verdict.method_class,
+            technique=run.technique,
+            tool=run.tool,
+            tool_version=run.tool_version,
+            verified=verdict.verified,
+            required_class=required,
+            started_at=run.started_at,
+            ended_at=run.ended_at,
+            evidence_sha256=verdict.evidence_sha256,
+            policy=POLICY,
+        )
+    return SanitisationRejected(
+        medium=verdict.medium,
+        reason=verdict.reason,
+        evidence_sha256=verdict.evidence_sha256,
+        policy=POLICY,
+        line=run.line if run else None,
+        said=run.said if run else None,
+    )
+
+
+def finish(device: Device, rules: grading.Rules) -> list[DeviceEvent]:
+    """Ready, if every medium is proven and the rules know a category. Evidence that is still missing may be on its way."""
+    received(device)
+    if device.status in {"ready", "sold"}:
+        return []
+    open_(device)
+    if device.audit is None:
+        raise NotYet("device_not_audited", where="/device_ref")
+    found = verdicts(device)
+    unproven = [v for v in found if not v.accepted]
+    if unproven:
+        kind = NotYet if all(v.reason == "no_evidence" for v in unproven) else Refused
+        raise kind("erasure_not_proven", media=[why(v) for v in unproven])
+    left = [v.medium for v in found if v.method_class != "Destroy"]
+    category, grade = grading.grade(
+        device.device_type or "other",
+        left,
+        rules=rules,
+        cpu_mark=device.audit.cpu_mark,
+        ram_gb=device.audit.ram_gb,
+        os=device.audit.os,
+        benchmark_thousands=device.audit.benchmark_thousands,
+        weighting_percent=device.audit.weighting_percent,
+    )
+    return [DeviceGraded(category=category, points=grade.points, rules=grade.rules), ready(device, left, category)]
+
+
+def why(verdict: Verdict) -> dict[str, object]:
+    """What the receipt says of a medium that is not proven."""
+    run = verdict.run
+    return {
+        "serial": verdict.medium.serial,
+        "model": verdict.medium.model,
+        "reason": verdict.reason,
+        "line": run.line if run else None,
+        "said": run.said if run else None,
+    }
+
+
+def ready(device: Device, left: Sequence[Medium], category: Category) -> DeviceReady:
+    audited = device.audit
+    if device.consignment_id is None or device.donation_id is None or device.device_type is None or audited is None:
+        raise AssertionError("a device that was received and audited has all of these")
+    return DeviceReady(
+        consignment_id=device.consignment_id,
+        donation_id=device.donation_id,
+        refurbisher=device.refurbisher,
+        region=device.region,
+        device_ref=device.device_ref,
+        device_type=device.device_type,
+        category=category,
+        donor_public=device.donor_public,
+        maker=device.maker,
+        model=device.model,
+        serial=device.serial,
+        cpu=audited.cpu,
+        ram_gb=audited.ram_gb,
+        storage_gb=round(sum(m.bytes or 0 for m in left) / GB),
+    )
+
+
+def scrap(device: Device, reason: str) -> list[DeviceEvent]:
+    received(device)
+    if device.status == "scrapped":
+        return []
+    open_(device)
+    if device.consignment_id is None or device.donation_id is None:
+        raise AssertionError("a device that was received has both")
+    return [DeviceScrapped(consignment_id=device.consignment_id, donation_id=device.donation_id, reason=reason)]
+
+
+def hand_over(device: Device, command: HandOverDevice) -> list[DeviceEvent]:
+    received(device)
+    if device.sale_id == command.sale_id:
+        return []
+    if device.status != "ready":
+        raise Refused("device_not_ready", status=device.status)
+    return [DeviceHandedOver(sale_id=command.sale_id, sold_at=command.sold_at)]

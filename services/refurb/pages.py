@@ -1,0 +1,309 @@
+"""The pages of refurb, in French: for the people of a workshop and for staff. A partner sees its own devices and nothing else."""
+
+import hashlib
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any, cast
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Form, Request, Response
+from fastapi.exceptions import HTTPException
+from fastapi.responses import PlainTextResponse, RedirectResponse
+from starlette.concurrency import run_in_threadpool
+
+from services.refurb.domain import contract
+from services.refurb.domain.device import Device, Finding
+from services.refurb.domain.receipt import Open
+from services.refurb.settings import RefurbSettings
+from services.refurb.store import DEVICES, Evidence, rows
+from shared.desk import Desk
+from shared.events import partner
+from shared.events.base import Medium
+from shared.events.refurb import ErasureRun
+from shared.http import At
+from shared.ui import Access, Pages, moment_fr, number_fr, same_origin
+from shared.ui.access import STAFF, Denied
+from shared.ui.formats import size_fr
+
+router = APIRouter(prefix="/refurb", include_in_schema=False)
+TABS: Mapping[str, str] = {
+    "a-traiter": "À traiter",
+    "en-cours": "En cours",
+    "prets": "Prêts",
+    "vendus": "Vendus",
+    "rebut": "Au rebut",
+}
+KINDS: Mapping[str, str] = {
+    "hdd": "Disque dur",
+    "ssd": "SSD",
+    "nvme": "SSD NVMe",
+    "emmc": "Mémoire soudée",
+    "phone": "Mémoire du téléphone",
+    "unknown": "Support",
+}
+STEPS: Mapping[str, tuple[str, str]] = {
+    "refurb.report_held.v1": ("done", "Rapport en attente de l'appareil"),
+    "refurb.device_received.v1": ("done", "Reçu"),
+    "refurb.device_audited.v1": ("done", "Audité"),
+    "refurb.evidence_filed.v1": ("done", "Rapport classé"),
+    "refurb.medium_sanitised.v1": ("done", "Effacement prouvé"),
+    "refurb.sanitisation_rejected.v1": ("cut", "Effacement non prouvé"),
+    "refurb.device_graded.v1": ("done", "Classé"),
+    "refurb.device_repaired.v1": ("done", "Réparé"),
+    "refurb.device_ready.v1": ("done", "Prêt"),
+    "refurb.device_scrapped.v1": ("cut", "Mis au rebut"),
+    "refurb.device_taken_back.v1": ("cut", "Repris"),
+    "refurb.device_handed_over.v1": ("done", "Vendu"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """Who looks: staff (`refurbisher` is None), or the people of one refurbisher."""
+
+    refurbisher: str | None
+
+    def may_see(self, device: Device) -> bool:
+        """Tell whether a device is theirs to see. One that is only announced is nobody's yet."""
+        return device.status != "expected" and self.refurbisher in {None, device.refurbisher}
+
+
+def visitor(request: Request, desk: At) -> Visitor:
+    """Let staff and partners through; others go to the sign-in page."""
+    role = cast("Access", desk.state["doors"]).role(request)
+    if role is None:
+        raise Denied("sign_in")
+    if role == STAFF:
+        return Visitor(None)
+    if role.startswith("partner:"):
+        return Visitor(role.removeprefix("partner:"))
+    raise Denied("not_allowed")
+
+
+Looks = Annotated[Visitor, Depends(visitor)]
+
+
+def show(desk: Desk, request: Request, template: str, who: Visitor | None, status: int = 200, **context: Any) -> Response:
+    """Answer with a page, its frame filled in."""
+    known = desk.state["refurbishers"].get(who.refurbisher, {}) if who else {}
+    place = f"{known['name']}, {known['town']}" if known else "Tous les ateliers" if who else ""
+    pages: Pages = desk.state["pages"]
+    return pages.render(request, template, status, place=place, here=request.url.path, signed_in=who is not None, **context)
+
+
+def named(desk: Desk, slug: str) -> str:
+    return str(desk.state["refurbishers"].get(slug, {}).get("name", slug))
+
+
+@router.get("/")
+async def home() -> Response:
+    """Lead to the list."""
+    return RedirectResponse("/refurb/appareils", 303)
+
+
+@router.get("/appareils")
+async def queue(request: Request, desk: At, who: Looks, vue: str = "a-traiter", q: str = "") -> Response:
+    """The devices of one view; a scanned reference or serial number opens its device."""
+    view = vue if vue in TABS else "a-traiter"
+    async with desk.read() as tx:
+        found = await rows.device_called(tx, who.refurbisher, q[:100]) if q.strip() else []
+        listed = await rows.devices(tx, who.refurbisher, view)
+        counts = await rows.counts(tx, who.refurbisher)
+    if len(found) == 1:
+        return RedirectResponse(f"/refurb/appareils/{found[0]}", 303)
+    missing = (
+        f"Aucun appareil ne porte « {q[:40]} ». Vérifiez l'étiquette, ou attendez que l'atelier l'annonce."
+        if q and not found
+        else ""
+    )
+    devices = [
+        {
+            "href": f"/refurb/appareils/{device_id}",
+            "device": device,
+            "atelier": named(desk, device.refurbisher),
+            "word": desk.state["words"].get(device.blocked or "", "") if view == "a-traiter" else "",
+            "why": blocked(desk, device),
+            "since": at,
+        }
+        for device_id, device, at in listed
+    ]
+    return show(
+        desk, request, "queue.html", who, view=view, tabs=TABS, counts=counts, devices=devices, typed=q[:100], missing=missing
+    )
+
+
+def blocked(desk: Desk, device: Device) -> str:
+    """What to do about the first medium that is not proven."""
+    found = next((f for f in device.findings if not f.accepted), None)
+    return hint(desk, found) if found else ""
+
+
+def hint(desk: Desk, finding: Finding) -> str:
+    text = str(desk.state["hints"].get(finding.reason, desk.state["hints"]["other"]))
+    return text.format_map(Open(code=finding.reason, medium=finding.medium.serial or finding.medium.model or "sans numéro"))
+
+
+@router.get("/appareils/{device_id}")
+async def device_page(device_id: UUID, request: Request, desk: At, who: Looks) -> Response:
+    """One device: its media with what is proven of each, its category, its timeline."""
+    async with desk.read() as tx:
+        row = (await DEVICES.load(tx, [device_id])).get(device_id)
+        lived = await rows.history(tx, device_id)
+    if row is None or not who.may_see(row.state):
+        raise HTTPException(404)
+    device: Device = row.state
+    media = [medium_view(desk, device, medium) for medium in (device.audit.media if device.audit else ())]
+    return show(
+        desk,
+        request,
+        "device.html",
+        who,
+        device=device,
+        device_id=device_id,
+        atelier=named(desk, device.refurbisher),
+        media=media,
+        unproven=len([m for m in media if m["state"] != "ok"]),
+        steps=steps(lived),
+    )
+
+
+def medium_view(desk: Desk, device: Device, medium: Medium) -> dict[str, Any]:
+    """One medium, with the lines of its verdict: state, text, the words of the report."""
+    found = next((f for f in device.findings if f.medium == medium), None)
+    run = deciding(device, found)
+    lines: list[tuple[str, str, str]] = []
+    if found is None:
+        lines.append(("wait", "Aucun rapport d'effacement ne parle encore de ce support.", ""))
+    elif not found.accepted:
+        lines.append(("bad", hint(desk, found), f"ligne {found.line} : {found.said}" if found.line and found.said else ""))
+    else:
+        lines = proof(device, found, run)
+    state, word = (
+        ("wait", "En attente") if found is None else ("ok", "Effacement prouvé") if found.accepted else ("bad", "Non prouvé")
+    )
+    return {
+        "title": f"{KINDS[medium.kind]} {size_fr(medium.bytes) if medium.bytes else ''}".strip(),
+        "medium": medium,
+        "finding": found,
+        "required": device.required_class,
+        "state": state,
+        "word": word,
+        "lines": lines,
+        "run": run,
+    }
+
+
+def deciding(device: Device, found: Finding | None) -> ErasureRun | None:
+    """The run that a finding rests on."""
+    runs = [r for e in device.evidence if found and e.evidence_sha256 == found.evidence_sha256 for r in e.runs]
+    return next((r for r in reversed(runs) if found and found.medium.serial in {r.serial, *r.doubtful_serials}), None)
+
+
+def proof(device: Device, found: Finding, run: ErasureRun | None) -> list[tuple[str, str, str]]:
+    """The rules that an accepted erasure keeps, each with what it rests on."""
+    lines = [("ok", "Même numéro de série dans l'audit et dans le rapport", found.medium.serial or "")]
+    if run is None:
+        return lines
+    if run.covered_bytes is not None:
+        size = f"{number_fr(run.covered_bytes)} octets pour {number_fr(found.medium.bytes or 0)}"
+        lines.append(("ok", "Tout l'espace est couvert à chaque passe", size))
+    ended = f"{moment_fr(run.started_at)} à {moment_fr(run.ended_at)}" if run.started_at and run.ended_at else ""
+    return [
+        *lines,
+        (
+            "ok",
+            "Aucune erreur, rapport complet du début à la fin",
+            f"ligne {run.line} : {run.said}" if run.line and run.said else "",
+        ),
+        ("ok", "Vérifié après l'effacement", ""),
+        ("ok", f"Méthode admise : {found.technique}", f"atteint {found.method_class}, demandé {device.required_class}"),
+        ("ok", "Fini après avoir commencé", ended),
+    ]
+
+
+def steps(lived: list[tuple[datetime, str, str]]) -> list[dict[str, Any]]:
+    """The timeline. Of events of one kind at one moment, one step."""
+    shown: list[dict[str, Any]] = []
+    for at, kind, _ in lived:
+        state, title = STEPS.get(kind, ("done", kind))
+        if shown and shown[-1]["title"] == title and shown[-1]["when"] == at:
+            continue
+        shown.append({"state": state, "title": title, "when": at, "hour": True, "badge": ""})
+    if lived and lived[-1][1] not in {
+        "refurb.device_ready.v1",
+        "refurb.device_scrapped.v1",
+        "refurb.device_handed_over.v1",
+    }:
+        shown.append({"state": "", "title": "Prêt", "text": "Quand chaque support est prouvé effacé et que l'atelier a fini."})
+    return shown
+
+
+@router.get("/appareils/{device_id}/preuves/{sha256}")
+async def original(device_id: UUID, sha256: str, desk: At, who: Looks) -> Response:
+    """The original of a report of this device, as it came."""
+    async with desk.read() as tx:
+        row = (await DEVICES.load(tx, [device_id])).get(device_id)
+    known = row is not None and who.may_see(row.state) and any(e.evidence_sha256 == sha256 for e in row.state.evidence)
+    evidence: Evidence = desk.state["evidence"]
+    data = await run_in_threadpool(evidence.fetch, sha256) if known else None
+    if data is None:
+        raise HTTPException(404)
+    headers = {
+        "Content-Disposition": f'attachment; filename="rapport-{sha256[:12]}.txt"',
+        "X-Content-Type-Options": "nosniff",
+        "Content-Security-Policy": "default-src 'none'; sandbox",
+        "Cache-Control": "no-store",
+    }
+    return Response(data, media_type="application/octet-stream", headers=headers)
+
+
+@router.get("/envois")
+async def consignments(request: Request, desk: At, who: Looks) -> Response:
+    """The consignments that go on."""
+    async with desk.read() as tx:
+        found = await rows.consignments(tx, who.refurbisher)
+    return show(
+        desk, request, "consignments.html", who, consignments=[{**c, "atelier": named(desk, c["refurbisher"])} for c in found]
+    )
+
+
+@router.get("/reponses")
+async def answers(request: Request, desk: At, who: Looks, vue: str = "refus") -> Response:
+    """The receipts, those that ask for something first."""
+    async with desk.read() as tx:
+        found = await rows.receipts(tx, who.refurbisher, rejected=vue != "toutes")
+    listed = [{"at": at, "receipt": r, "atelier": named(desk, r.refurbisher)} for at, r in found]
+    return show(desk, request, "receipts.html", who, receipts=listed, view="toutes" if vue == "toutes" else "refus")
+
+
+@router.get("/partenaires")
+async def partners(request: Request, desk: At) -> Response:
+    """The contract, explained, and the door for those who have a key. Anyone may read it."""
+    return show(desk, request, "partners.html", None, kinds=kinds())
+
+
+def kinds() -> list[dict[str, str]]:
+    """The messages of the contract, for the table."""
+    return [{"type": k.type, "key": contract.KEYS.get(k.type, "device_ref")} for k in partner.MESSAGES]
+
+
+@router.post("/partenaires", dependencies=[Depends(same_origin)])
+async def enter(request: Request, desk: At, key: Annotated[str, Form()] = "") -> Response:
+    """Let a partner in with its API key."""
+    digest = hashlib.sha256(key.strip().encode()).hexdigest()
+    for slug, known in cast("RefurbSettings", desk.settings).refurb_api_keys.items():
+        if any(hmac.compare_digest(each.lower(), digest) for each in known):
+            answer = RedirectResponse("/refurb/appareils", 303)
+            desk.state["doors"].admit(answer, f"partner:{slug}")
+            return answer
+    wrong = {"key": desk.state["pages"].message("wrong_access_code")}
+    return show(desk, request, "partners.html", None, 422, kinds=kinds(), errors=wrong)
+
+
+@router.get("/contrat/{path:path}")
+async def documents(path: str) -> Response:
+    """The contract's documents, as committed in docs/partners/."""
+    text = contract.files().get(path)
+    return Response(text, media_type="application/json") if text else PlainTextResponse("", 404)

@@ -1,0 +1,315 @@
+"""Event -> commands: what routing and distribution tell, and what partners report.
+
+What a partner's reaction looks up (a consignment as assigned, an original under its hash) never changes, so a second try ends the same;
+what is not there yet is `NotYet`. Originals are stored before the transaction that speaks of them.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+from uuid import UUID
+
+from services.refurb.domain import arrival, consignment, device, grading, reading, receipt, snapshot
+from services.refurb.domain.consignment import Consignment
+from shared.aggregate import Command
+from shared.consumer import Reactions
+from shared.errors import NotYet, Refused
+from shared.events import partner
+from shared.events.base import Medium, stream_id
+from shared.events.distribution import DeviceSold
+from shared.events.refurb import DeviceAudited, EvidenceFiled
+from shared.events.routing import ConsignmentAssigned, ConsignmentEnded, ConsignmentScheduled
+from shared.message import Message
+
+
+def expected_stream(consignment_id: UUID) -> UUID:
+    """Name what is kept here of a consignment."""
+    return stream_id("expected_consignment", consignment_id)
+
+
+def device_stream(refurbisher: str, device_ref: str) -> UUID:
+    """Name a device. Case does not tell two apart."""
+    return stream_id("device", refurbisher, device_ref.strip().upper())
+
+
+def assigned(_: Message, event: ConsignmentAssigned) -> Sequence[Command]:
+    """Expect what routing assigned."""
+    expected = consignment.ConsignmentExpected(
+        consignment_id=event.consignment_id,
+        reference=event.reference,
+        donation_id=event.donation_id,
+        donation_reference=event.donation_reference,
+        refurbisher=event.refurbisher,
+        donor_public=event.donor.status == "public",
+        required_class=event.required_class,
+        declared=event.declared,
+    )
+    return [consignment.ExpectConsignment(id=expected_stream(event.consignment_id), expected=expected)]
+
+
+def scheduled(message: Message, event: ConsignmentScheduled) -> Sequence[Command]:
+    """Note the day."""
+    return [consignment.PlanCollection(id=expected_stream(message.stream), collection_date=event.collection_date)]
+
+
+def ended(message: Message, event: ConsignmentEnded) -> Sequence[Command]:
+    """Close what routing ended."""
+    return [consignment.CloseConsignment(id=expected_stream(message.stream), reason=event.reason)]
+
+
+def sold(_: Message, event: DeviceSold) -> Sequence[Command]:
+    """Close the device that a person now has."""
+    return [device.HandOverDevice(id=event.device_id, sale_id=event.sale_id, sold_at=event.sold_at)]
+
+
+REACTIONS: Reactions = {
+    ConsignmentAssigned: assigned,
+    ConsignmentScheduled: scheduled,
+    ConsignmentEnded: ended,
+    DeviceSold: sold,
+}
+
+
+class Consignments(Protocol):
+    """Where a reaction looks a consignment up."""
+
+    def get(self, consignment_id: UUID) -> Consignment | None: ...
+
+
+class Originals(Protocol):
+    """Where originals are kept under their hash."""
+
+    def keep(self, data: bytes) -> str: ...
+
+    def fetch(self, sha256: str) -> bytes | None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Partners:
+    """What follows from the messages of partners."""
+
+    consignments: Consignments
+    originals: Originals
+    rules: grading.Rules
+    hints: receipt.Hints
+    regions: Mapping[str, str]
+    """Refurbisher -> region where it works."""
+
+    def reactions(self) -> Reactions:
+        """One for each message of the contract."""
+        return {
+            partner.ConsignmentReceived: self.consignment_received,
+            partner.ConsignmentRefused: self.consignment_refused,
+            partner.DeviceReceived: self.device_received,
+            partner.DeviceAudited: self.device_audited,
+            partner.MediumErased: self.medium_erased,
+            partner.DeviceRepaired: self.device_repaired,
+            partner.DeviceFinished: self.device_finished,
+            partner.DeviceScrapped: self.device_scrapped,
+            partner.CapacityDeclared: self.capacity_declared,
+        }
+
+    def reject(self, message: Message, error: Exception) -> Sequence[Command]:
+        """Answer a message that had no effect."""
+        said = told(message, receipt.device_ref(message.value))
+        faults = receipt.faults(error, self.hints) or receipt.faults(RuntimeError(), self.hints)
+        return [receipt.RejectReport(id=receipt_stream(message), told=said, faults=faults)]
+
+    def consignment_received(self, message: Message, said: partner.ConsignmentReceived) -> Sequence[Command]:
+        keyed(message, str(said.consignment_id))
+        known = self.known(said)
+        return [
+            check(message, said),
+            arrival.ReceiveConsignment(
+                id=stream_id("arrival", said.consignment_id),
+                consignment_id=said.consignment_id,
+                donation_id=donation(known),
+                refurbisher=message.cell,
+                counted=said.counted,
+            ),
+            accept(message),
+        ]
+
+    def consignment_refused(self, message: Message, said: partner.ConsignmentRefused) -> Sequence[Command]:
+        keyed(message, str(said.consignment_id))
+        known = self.known(said)
+        return [
+            check(message, said),
+            arrival.TurnDownConsignment(
+                id=stream_id("arrival", said.consignment_id),
+                consignment_id=said.consignment_id,
+                donation_id=donation(known),
+                refurbisher=message.cell,
+                reason=said.reason,
+            ),
+            accept(message),
+        ]
+
+    def device_received(self, message: Message, said: partner.DeviceReceived) -> Sequence[Command]:
+        keyed(message, said.device_ref)
+        known = self.known(said)
+        return [
+            check(message, said),
+            device.ReceiveDevice(
+                id=device_stream(message.cell, said.device_ref),
+                consignment_id=said.consignment_id,
+                donation_id=donation(known),
+                refurbisher=message.cell,
+                region=self.regions.get(message.cell, message.cell),
+                donor_public=known.donor_public,
+                required_class=known.required_class,
+                device_ref=said.device_ref,
+                device_type=said.device_type,
+                maker=said.maker,
+                model=said.model,
+                serial=snapshot.serial(said.serial),
+            ),
+            accept(message, said.device_ref),
+        ]
+
+    def device_audited(self, message: Message, said: partner.DeviceAudited) -> Sequence[Command]:
+        keyed(message, said.device_ref)
+        command = device.AuditDevice(
+            id=device_stream(message.cell, said.device_ref),
+            refurbisher=message.cell,
+            consignment_id=said.consignment_id,
+            audited=self.audited(message, said),
+        )
+        return [check(message, said), command, accept(message, said.device_ref)]
+
+    def audited(self, message: Message, said: partner.DeviceAudited) -> DeviceAudited:
+        """What was read, by the partner or by us. A snapshot is evidence: the message is kept as it came."""
+        if said.snapshot is None:
+            found = snapshot.Hardware(media=tuple(medium(m) for m in said.media or ()))
+            original = None
+        else:
+            found = snapshot.read(said.snapshot.smartctl, said.snapshot.dmidecode, said.snapshot.lscpu)
+            original = self.originals.keep(message.value)
+        return DeviceAudited(
+            media=found.media,
+            cpu=said.cpu or found.cpu,
+            cpu_mark=said.cpu_mark,
+            ram_gb=said.ram_gb,
+            os=said.os,
+            battery=said.battery,
+            evidence_sha256=original,
+            maker=found.maker,
+            model=found.model,
+            serial=found.serial,
+            benchmark_thousands=said.benchmark_thousands,
+            weighting_percent=said.weighting_percent,
+        )
+
+    def medium_erased(self, message: Message, said: partner.MediumErased) -> Sequence[Command]:
+        """File a report. It and each run in it are claimed for this device: they prove no other one."""
+        keyed(message, said.device_ref)
+        where = "/log" if said.log is not None else "/evidence_sha256"
+        filed = self.filed(said, where)
+        stream = device_stream(message.cell, said.device_ref)
+        runs = {stream_id("run_use", run.serial, run.ended_at) for run in filed.runs if run.serial and run.ended_at}
+        claims = [stream_id("evidence_use", filed.evidence_sha256), *sorted(runs)]
+        return [
+            check(message, said),
+            *(consignment.ClaimEvidence(id=claimed, device_id=stream) for claimed in claims),
+            device.FileEvidence(id=stream, refurbisher=message.cell, consignment_id=said.consignment_id, filed=filed),
+            accept(message, said.device_ref),
+        ]
+
+    def filed(self, said: partner.MediumErased, where: str) -> EvidenceFiled:
+        """Read the original. Raises Refused with the code of why it cannot be."""
+        if said.log is not None:
+            data = said.log.encode()
+            sha256 = self.originals.keep(data)
+        else:
+            sha256 = said.evidence_sha256 or ""
+            found = self.originals.fetch(sha256)
+            if found is None:
+                raise NotYet("evidence_unknown", where=where)
+            data = found
+        read = reading.read(data)
+        if read.unusable is not None:
+            raise Refused(read.unusable, where=where)
+        return EvidenceFiled(evidence_sha256=sha256, tool=read.tool, size_bytes=len(data), runs=read.runs)
+
+    def device_repaired(self, message: Message, said: partner.DeviceRepaired) -> Sequence[Command]:
+        keyed(message, said.device_ref)
+        command = device.RepairDevice(
+            id=device_stream(message.cell, said.device_ref), consignment_id=said.consignment_id, parts=said.parts
+        )
+        return [check(message, said), command, accept(message, said.device_ref)]
+
+    def device_finished(self, message: Message, said: partner.DeviceFinished) -> Sequence[Command]:
+        keyed(message, said.device_ref)
+        command = device.FinishDevice(
+            id=device_stream(message.cell, said.device_ref), consignment_id=said.consignment_id, rules=self.rules
+        )
+        return [check(message, said), command, accept(message, said.device_ref)]
+
+    def device_scrapped(self, message: Message, said: partner.DeviceScrapped) -> Sequence[Command]:
+        keyed(message, said.device_ref)
+        command = device.ScrapDevice(
+            id=device_stream(message.cell, said.device_ref), consignment_id=said.consignment_id, reason=said.reason
+        )
+        return [check(message, said), command, accept(message, said.device_ref)]
+
+    def capacity_declared(self, message: Message, said: partner.CapacityDeclared) -> Sequence[Command]:
+        keyed(message, message.cell)
+        command = arrival.DeclareCapacity(
+            id=stream_id("capacity", message.cell), refurbisher=message.cell, weekly_places=said.weekly_places
+        )
+        return [command, accept(message)]
+
+    def known(self, said: partner.OfConsignment) -> Consignment:
+        """Look the consignment up. Whether it may be used is for `CheckConsignment` to say."""
+        found = self.consignments.get(said.consignment_id)
+        if found is None:
+            raise NotYet("consignment_unknown", where="/consignment_id")
+        return found
+
+
+def medium(said: partner.MediumRead) -> Medium:
+    return Medium(serial=snapshot.serial(said.serial), model=said.model, kind=said.kind, bytes=said.bytes)
+
+
+def donation(known: Consignment) -> UUID:
+    if known.donation_id is None:
+        raise AssertionError("an assigned consignment has a donation")
+    return known.donation_id
+
+
+def keyed(message: Message, expected: str) -> None:
+    """Refuse a message whose key does not keep the order of what it is about."""
+    if message.key is None:
+        raise Refused("missing_key", where="key")
+    if message.key.decode("utf-8", "replace").upper() != expected.upper():
+        raise Refused("wrong_key", where="key", expected=expected)
+
+
+def check(message: Message, said: partner.OfConsignment) -> consignment.CheckConsignment:
+    return consignment.CheckConsignment(id=expected_stream(said.consignment_id), refurbisher=message.cell)
+
+
+def accept(message: Message, device_ref: str | None = None) -> receipt.AcceptReport:
+    return receipt.AcceptReport(id=receipt_stream(message), told=told(message, device_ref))
+
+
+def receipt_stream(message: Message) -> UUID:
+    """Name the answers to one message id; a message without one has its place as its name."""
+    source, ce_id = message.headers.get("ce_source"), message.headers.get("ce_id")
+    if source and ce_id:
+        return stream_id("receipt", message.topic, source, ce_id)
+    return stream_id("receipt", message.topic, message.stream)
+
+
+def told(message: Message, device_ref: str | None) -> receipt.Told:
+    headers: Mapping[str, Any] = message.headers
+    content = hashlib.sha256(f"{message.type}\n".encode(errors="replace") + message.value)
+    return receipt.Told(
+        report_id=receipt.headed(headers, "ce_id"),
+        report_type=receipt.headed(headers, "ce_type"),
+        source=receipt.headed(headers, "ce_source"),
+        refurbisher=message.cell,
+        device_ref=device_ref,
+        content_sha256=content.hexdigest(),
+    )

@@ -1,0 +1,23 @@
+"""What is particular to refurb."""
+
+from pathlib import Path
+
+from pydantic import Field
+
+from shared.settings import Settings
+
+DATA = Path(__file__).with_name("data")
+
+
+class RefurbSettings(Settings):
+    """Settings of refurb."""
+
+    refurb_api_keys: dict[str, list[str]] = Field(default_factory=dict)
+    """Refurbisher -> SHA-256 (hexadecimal) of each of its API keys, as JSON. A key is at least 24 random characters."""
+    refurb_rules: str = "2026"
+    """The version of the grading rules in force."""
+
+    @property
+    def evidence_dir(self) -> Path:
+        """Where the originals are kept."""
+        return self.data_dir / "evidence"

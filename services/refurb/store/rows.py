@@ -1,0 +1,159 @@
+"""All the SQL of refurb: the states of its aggregates, and what pages and programs ask for."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from services.refurb.domain.arrival import Arrival, Capacity
+from services.refurb.domain.consignment import Consignment, EvidenceUse
+from services.refurb.domain.device import Device
+from services.refurb.domain.receipt import Receipt
+from shared.db import Tx
+from shared.rows import Rows
+
+DEVICES = Rows("devices", Device)
+ARRIVALS = Rows("arrivals", Arrival)
+CAPACITIES = Rows("capacities", Capacity)
+RECEIPTS = Rows("receipts", Receipt)
+CONSIGNMENTS = Rows("consignments", Consignment)
+EVIDENCE_USES = Rows("evidence_uses", EvidenceUse)
+
+VIEWS: Mapping[str, str] = {
+    "a-traiter": "d.status = 'received' AND d.blocked IS NOT NULL",
+    "en-cours": "d.status = 'received' AND d.blocked IS NULL",
+    "prets": "d.status = 'ready'",
+    "vendus": "d.status = 'sold'",
+    "rebut": "d.status = 'scrapped'",
+}
+"""The views of the list of devices, each with its condition."""
+
+
+async def devices(tx: Tx, refurbisher: str | None, view: str, limit: int = 200) -> list[tuple[UUID, Device, datetime]]:
+    """Devices of one view, the one that waits longest first, with the moment of its last event. None: of all refurbishers."""
+    rows = await tx.connection.fetch(
+        f"""
+        SELECT d.*, e.at FROM devices d JOIN events e ON e.stream = d.id AND e.version = d.version
+        WHERE {VIEWS[view]} AND ($1::text IS NULL OR d.refurbisher = $1) ORDER BY e.seq LIMIT $2
+        """,  # noqa: S608 the condition is one of ours
+        refurbisher,
+        limit,
+    )
+    return [(row["id"], DEVICES.read(row).state, row["at"]) for row in rows]
+
+
+async def counts(tx: Tx, refurbisher: str | None) -> dict[str, int]:
+    """How many devices each view has."""
+    columns = ", ".join(f'count(*) FILTER (WHERE {where}) AS "{name}"' for name, where in VIEWS.items())
+    row = await tx.connection.fetchrow(
+        f"SELECT {columns} FROM devices d WHERE $1::text IS NULL OR d.refurbisher = $1",  # noqa: S608 the names are ours
+        refurbisher,
+    )
+    return {name: int(row[name]) for name in VIEWS} if row else {}
+
+
+async def device_called(tx: Tx, refurbisher: str | None, typed: str) -> list[UUID]:
+    """Devices by their reference or serial number, as a scan gives it."""
+    rows = await tx.connection.fetch(
+        """
+        SELECT id FROM devices WHERE (upper(device_ref) = $2 OR upper(serial) = $2) AND status <> 'expected'
+          AND ($1::text IS NULL OR refurbisher = $1) ORDER BY id LIMIT 5
+        """,
+        refurbisher,
+        typed.strip().upper(),
+    )
+    return [row["id"] for row in rows]
+
+
+async def history(tx: Tx, stream: UUID) -> list[tuple[datetime, str, str]]:
+    """The events of a device: when, which, and their JSON."""
+    rows = await tx.connection.fetch("SELECT at, type, data FROM events WHERE stream = $1 ORDER BY version LIMIT 500", stream)
+    return [(row["at"], row["type"], row["data"]) for row in rows]
+
+
+async def consignments(tx: Tx, refurbisher: str | None, limit: int = 50) -> list[dict[str, Any]]:
+    """Consignments that go on, with what was counted and how many devices were announced of each."""
+    rows = await tx.connection.fetch(
+        """
+        SELECT c.consignment_id, c.reference, c.refurbisher, c.declared, c.collection_date, a.counted, a.status AS arrival,
+               (SELECT count(*) FROM devices d WHERE d.consignment_id = c.consignment_id AND d.status <> 'expected') AS announced,
+               (SELECT count(*) FROM devices d WHERE d.consignment_id = c.consignment_id
+                 AND d.status IN ('ready', 'sold', 'scrapped')) AS settled
+        FROM consignments c LEFT JOIN arrivals a ON a.consignment_id = c.consignment_id
+        WHERE c.status = 'expected' AND ($1::text IS NULL OR c.refurbisher = $1)
+        ORDER BY c.collection_date NULLS LAST, c.reference LIMIT $2
+        """,
+        refurbisher,
+        limit,
+    )
+    return [dict(row) for row in rows]
+
+
+async def receipts(tx: Tx, refurbisher: str | None, rejected: bool, limit: int = 200) -> list[tuple[datetime, Receipt]]:  # noqa: FBT001
+    """The latest receipts."""
+    rows = await tx.connection.fetch(
+        """
+        SELECT r.*, e.at FROM receipts r JOIN events e ON e.stream = r.id AND e.version = 1
+        WHERE ($1::text IS NULL OR r.refurbisher = $1) AND (NOT $2 OR r.outcome = 'rejected') ORDER BY e.seq DESC LIMIT $3
+        """,
+        refurbisher,
+        rejected,
+        limit,
+    )
+    return [(row["at"], RECEIPTS.read(row).state) for row in rows]
+
+
+async def receipts_after(tx: Tx, topic: str, after: int, limit: int) -> list[tuple[int, datetime, str, str]]:
+    """Receipts of one refurbisher in the order of a number that only grows. Never past one that a transaction may still put before."""
+    rows = await tx.connection.fetch(
+        """
+        SELECT seq, at, type, data FROM events
+        WHERE topic = $1 AND seq > $2 AND type IN ('refurb.report_accepted.v1', 'refurb.report_rejected.v1')
+          AND age(xmin) > age(pg_snapshot_xmin(pg_current_snapshot())::xid)
+        ORDER BY seq LIMIT $3
+        """,
+        topic,
+        after,
+        limit,
+    )
+    return [(row["seq"], row["at"], row["type"], row["data"]) for row in rows]
+
+
+async def figures(tx: Tx, cells: Sequence[str] | None = None) -> dict[str, Any]:
+    """Counts for staff and tests, of all refurbishers or of some."""
+    fetch = tx.connection.fetchrow
+    devices_row = await fetch(
+        """
+        SELECT count(*) FILTER (WHERE status <> 'expected') AS devices, count(*) FILTER (WHERE status = 'ready') AS ready,
+               count(*) FILTER (WHERE status = 'sold') AS sold, count(*) FILTER (WHERE status = 'scrapped') AS scrapped,
+               count(*) FILTER (WHERE status = 'received' AND blocked IS NOT NULL) AS blocked
+        FROM devices WHERE $1::text[] IS NULL OR refurbisher = ANY ($1)
+        """,
+        cells,
+    )
+    erasures = await fetch(
+        """
+        SELECT count(*) FILTER (WHERE type = 'refurb.medium_sanitised.v1') AS erasures_accepted,
+               count(*) FILTER (WHERE type = 'refurb.sanitisation_rejected.v1') AS erasures_rejected
+        FROM events WHERE type IN ('refurb.medium_sanitised.v1', 'refurb.sanitisation_rejected.v1')
+          AND ($1::text[] IS NULL OR topic = ANY (SELECT 'refurb.devices.' || c FROM unnest($1::text[]) AS _(c)))
+        """,
+        cells,
+    )
+    receipts_row = await fetch(
+        """
+        SELECT count(*) FILTER (WHERE outcome = 'accepted') AS reports_accepted,
+               count(*) FILTER (WHERE outcome = 'rejected') + coalesce(sum(jsonb_array_length(reused)), 0)::bigint AS reports_rejected
+        FROM receipts WHERE $1::text[] IS NULL OR refurbisher = ANY ($1)
+        """,
+        cells,
+    )
+    arrived = await fetch(
+        """
+        SELECT count(*) FILTER (WHERE status = 'received') AS consignments_received,
+               coalesce(sum(counted), 0)::bigint AS counted
+        FROM arrivals WHERE $1::text[] IS NULL OR refurbisher = ANY ($1)
+        """,
+        cells,
+    )
+    return {key: value for row in (devices_row, erasures, receipts_row, arrived) if row for key, value in row.items()}
