@@ -5,10 +5,11 @@ from collections.abc import Callable, MutableMapping
 from typing import Annotated, Any
 
 import structlog
-from fastapi import Depends, FastAPI, HTTPException, Request, Response
+from fastapi import Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared import metrics, trace
@@ -63,6 +64,8 @@ def build_app(title: str, ready: Callable[[], dict[str, Any]], **options: Any) -
 
     async def known(_: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)  # noqa: S101 for the type checker
+        if error.status_code < 400:  # a redirect is no problem
+            return Response(None, error.status_code, dict(error.headers or {}))
         return problem(error.status_code, f"http_{error.status_code}", {"text": str(error.detail)}, dict(error.headers or {}))
 
     async def bug(_: Request, error: Exception) -> Response:

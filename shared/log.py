@@ -5,20 +5,27 @@ import sys
 from typing import Literal
 
 import structlog
+from structlog.tracebacks import ExceptionDictTransformer
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 
 def configure(style: Literal["json", "console"], **always: str) -> None:
-    """Set up logging for a process; `always` (service, replica) stands on each line. Foreign loggers go the same way, from WARNING up."""
+    """Set up logging for a process; `always` (service, replica) stands on each line. Foreign loggers go the same way, from WARNING up.
+
+    Tracebacks never show local variables: they hold passwords and people's data.
+    """
+    tracebacks = structlog.processors.ExceptionRenderer(ExceptionDictTransformer(show_locals=False))
     before: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.dict_tracebacks if style == "json" else structlog.processors.ExceptionPrettyPrinter(),
+        *([tracebacks] if style == "json" else []),
     ]
     last: structlog.typing.Processor = (
-        structlog.processors.JSONRenderer(ensure_ascii=False) if style == "json" else structlog.dev.ConsoleRenderer()
+        structlog.processors.JSONRenderer(ensure_ascii=False)
+        if style == "json"
+        else structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
     )
     structlog.configure(
         processors=[*before, last],

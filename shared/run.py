@@ -38,6 +38,7 @@ from shared.settings import S, Settings, read_cells, served
 from shared.ui import Access as Doors
 from shared.ui import Pages, mount_static, show_problems
 from shared.vault import Vault
+from shared.watch import watch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +111,7 @@ class Running:
             asyncio.create_task(self.relay.run(), name="relay"),
             *(asyncio.create_task(cell.run(), name=f"cell {cell.name}") for cell in self.cells),
             *(asyncio.create_task(keep_running(job, desk, url), name=f"job {job.name}") for job in self.service.jobs),
+            asyncio.create_task(watched(watch, desk), name="watch"),
             *(asyncio.create_task(watched(view, desk), name="view") for view in self.service.background),
         ]
         self.desk = app.state.desk = desk

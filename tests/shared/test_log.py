@@ -1,0 +1,69 @@
+"""Lines that programs read and lines that people read: neither shows what a program held in its hands when it failed."""
+
+import json
+import logging
+import subprocess
+import sys
+from typing import Literal
+
+import pytest
+
+PROGRAM = """
+import logging
+import sys
+from shared.log import configure, log
+
+configure(sys.argv[1], service="intake", replica="0")
+
+
+def enter(password):
+    name = "Camille " + "Exemple"
+    raise ValueError("the door is closed")
+
+
+log.info("begun", cells=["ara"], word="été")
+log.debug("too_much")
+try:
+    enter("hunter" + "2")
+except ValueError:
+    log.exception("failed")
+    logging.getLogger("somebody").exception("foreign")
+logging.getLogger("somebody").info("chatter")
+"""
+
+
+def told(style: Literal["json", "console"]) -> str:
+    """What a process of its own prints: logging is set up once in a process."""
+    return subprocess.run([sys.executable, "-c", PROGRAM, style], check=True, capture_output=True, text=True).stdout
+
+
+def test_json_is_one_object_a_line() -> None:
+    lines = [json.loads(line) for line in told("json").splitlines()]
+    assert [(line["event"], line["level"]) for line in lines] == [("begun", "info"), ("failed", "error"), ("foreign", "error")]
+    assert all((line["service"], line["replica"]) == ("intake", "0") for line in lines)
+    assert (lines[0]["cells"], lines[0]["word"]) == (["ara"], "été")
+    for line in lines[1:]:
+        (error,) = line["exception"]
+        assert (error["exc_type"], error["exc_value"]) == ("ValueError", "the door is closed")
+        assert [frame["name"] for frame in error["frames"]] == ["<module>", "enter"]
+
+
+@pytest.mark.parametrize("style", ["json", "console"])
+def test_no_local_variable_is_told(style: Literal["json", "console"]) -> None:
+    text = told(style)
+    assert text.count("ValueError") == 2
+    assert text.count("the door is closed") == 2
+    assert "hunter2" not in text
+    assert "Camille Exemple" not in text
+    assert "locals" not in text
+
+
+def test_a_person_reads_the_traceback_below_its_line() -> None:
+    lines = told("console").splitlines()
+    failed = next(n for n, line in enumerate(lines) if "failed" in line)
+    assert lines[failed + 1] == "Traceback (most recent call last):"
+    assert not any("too_much" in line or "chatter" in line for line in lines)
+
+
+def test_nothing_is_set_up_by_an_import() -> None:
+    assert not [h for h in logging.getLogger().handlers if h.__class__.__module__.startswith("shared")]
