@@ -81,14 +81,14 @@ AGGREGATES: Aggregates = {
 
 
 def read_terms(settings: IntakeSettings) -> Terms:
-    """Read the questions, rules and postal codes in force. The key of fingerprints and links comes from the session secret."""
+    """Read the questions, rules and postal codes in force. The key of fingerprints and links comes from that of the vault."""
     with (DATA / "postal_codes.csv").open(encoding="utf-8", newline="") as file:
         regions = {row["code"]: row["region"] for row in csv.DictReader(file)}
     return Terms(
         questions=questions.read((DATA / f"{settings.intake_questions}.yaml").read_text("utf-8")),
         rules=triage.read((DATA / f"{settings.intake_triage}.yaml").read_text("utf-8")),
         regions=regions,
-        key=hashlib.sha256(b"intake:" + settings.session_secret.get_secret_value().encode()).digest(),
+        key=hashlib.sha256(b"intake:" + settings.vault_key.get_secret_value().encode()).digest(),
     )
 
 

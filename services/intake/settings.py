@@ -2,7 +2,7 @@
 
 import re
 
-from pydantic import Field, field_validator
+from pydantic import Field, SecretStr, field_validator
 
 from shared.settings import Settings
 
@@ -10,6 +10,10 @@ from shared.settings import Settings
 class IntakeSettings(Settings):
     """Settings of intake, from the environment (`MAILLON_INTAKE_…`)."""
 
+    keys_database_url: SecretStr
+    """Needed here: intake meets people."""
+    vault_key: SecretStr
+    """Master key of the vault; the fingerprints of answers and the secrets of tracking links are derived from it too."""
     intake_api_keys: str = ""
     """Programs that may offer donations: `client:sha256-of-its-key`, separated by commas."""
     intake_questions: str = Field("questions-2026-01", pattern=r"^questions-[0-9]{4}-[0-9]{2}$")

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import httpx
 import pytest
@@ -26,8 +27,8 @@ async def ground(platform: Platform, tmp_path_factory: pytest.TempPathFactory) -
     return Ground(platform, unique("t") + ".", tmp_path_factory.mktemp("intake"))
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def settings(ground: Ground, platform: Platform) -> AsyncIterator[IntakeSettings]:
+@asynccontextmanager
+async def settled(ground: Ground, platform: Platform) -> AsyncIterator[IntakeSettings]:
     """Settings with two databases of their own: the service's and that of its keys."""
     made = [await postgres.fresh_database(platform.postgres_url) for _ in range(2)]
     urls = [postgres.with_role(platform.postgres_url, role, password, name) for name, role, password in made]
@@ -43,6 +44,12 @@ async def settings(ground: Ground, platform: Platform) -> AsyncIterator[IntakeSe
     yield settings
     for name, role, _ in made:
         await postgres.drop_database(platform.postgres_url, name, role)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def settings(ground: Ground, platform: Platform) -> AsyncIterator[IntakeSettings]:
+    async with settled(ground, platform) as made:
+        yield made
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

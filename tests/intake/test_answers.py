@@ -1,7 +1,10 @@
 import json
+import re
 
 import pytest
 import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from services.intake.app import DATA
 from services.intake.domain.answers import DEVICE_FIELDS, PATHS, Problem, Raw, check, flat
@@ -37,7 +40,7 @@ def test_every_code_has_words() -> None:
     source = "".join(path.read_text("utf-8") for path in (DATA.parent / "domain").glob("*.py"))
     for code in words:
         assert words[code].endswith((".", "là."))
-    for code in set(__import__("re").findall(r'_Wrong\(\s*"([a-z_]+)"', source)) | {"choose_one", "missing", "nothing_offered"}:
+    for code in set(re.findall(r'_Wrong\(\s*"([a-z_]+)"', source)) | {"choose_one", "missing", "nothing_offered"}:
         assert code in words, code
 
 
@@ -116,6 +119,16 @@ def test_people_write_as_they_do(field: str, typed: str, value: object) -> None:
     values, wrong = check(QUESTIONS, {**RIGHT, field: typed}, KNOWN)
     assert wrong == []
     assert values[field] == value
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.dictionaries(st.sampled_from(sorted(ALL_FIELDS)), st.text(max_size=60), max_size=5))
+def test_whatever_is_typed_has_an_answer(typed: dict[str, str]) -> None:
+    values, wrong = check(QUESTIONS, {**RIGHT, **typed}, KNOWN)
+    assert {problem.field for problem in wrong} <= ALL_FIELDS
+    for value in values.values():
+        assert "\0" not in str(value)
+        json.dumps(str(value)).encode()
 
 
 def test_nothing_at_all_is_no_donation() -> None:

@@ -143,6 +143,15 @@ def test_delivered_without_a_word_of_the_driver() -> None:
     assert (told.collected, told.received) == (None, 11)
 
 
+@pytest.mark.parametrize("not_erased, headline", [(0, "certified"), (1, "certified_in_part")])
+def test_nothing_is_called_erased_that_is_not_proven(not_erased: int, headline: str) -> None:
+    certificate = Certificate(consignment_id=ONE, number="MC-1", devices=2, not_erased=not_erased, issued_at=at(34))
+    told = made(
+        ways={ONE: way(("delivered", 22, 2))}, devices=[device("ready", 30), device("scrapped", 31)], certificates=[certificate]
+    )
+    assert told.headline == headline
+
+
 def test_a_certificate_that_was_replaced_is_none() -> None:
     old = Certificate(consignment_id=ONE, number="MC-1", issued_at=at(34), replaced_by="MC-2")
     assert made(ways={ONE: way(("delivered", 22, 1))}, devices=[device("ready", 30)], certificates=[old]).steps[6].state == "now"

@@ -66,7 +66,7 @@ async def test_the_story_as_it_goes(
     assert "10 appareils repartent. 1 est recyclé." in text
     assert "Lenovo" in text
     assert "ThinkPad T480" in text
-    assert "Effacement non prouvé, disque détruit" in text
+    assert "Effacement non prouvé : il ne sera ni vendu ni certifié effacé" in text
     assert "Il en manque 1" in text
     assert "SECRET" not in page.text
 
@@ -75,6 +75,9 @@ async def test_the_story_as_it_goes(
     await intake.until(lambda: reads("Votre certificat est prêt"))
     link = re.search(r'href="(/certs/documents/[^"]+)"', (await person.get(path)).text)
     assert link
+    text = text_of(await person.get(path))
+    assert "effacement prouvé pour 10 appareils sur 11. Ceux dont l’effacement n’est pas prouvé ne sont pas vendus." in text
+    assert "données sont effacées" not in text
     found = urlsplit(unescape(link[1]))
     assert found.path == f"/certs/documents/{number}"
     secret = intake.desk.settings.session_secret.get_secret_value()

@@ -123,7 +123,7 @@ def tell(
         scrapped=totals["scrapped"],
         sold=totals["sold"],
         late=_late(donation, ways, today, promises) if donation.status == "accepted" else (),
-        headline=_headline(donation, moments),
+        headline=_headline(donation, moments, proven=all(not c.not_erased for c in certificates.values() if not c.replaced_by)),
     )
 
 
@@ -247,8 +247,9 @@ def _waits_for(way: Way, promises: Promises) -> tuple[StepName, When, int, str]:
     return "certified", None if way.certified_at else way.settled_at, promises.certify_days, one.reference
 
 
-def _headline(donation: Donation, moments: Mapping[StepName, datetime | None]) -> str:
-    """Where things stand, as a code: the furthest step that is done."""
+def _headline(donation: Donation, moments: Mapping[StepName, datetime | None], *, proven: bool) -> str:
+    """Where things stand, as a code: the furthest step that is done. No word of erased data where an erasure is not proven."""
     if donation.status in {"declined", "withdrawn"}:
         return donation.status
-    return next((name for name in reversed(list(moments)) if moments[name]), "offered")
+    furthest = next((name for name in reversed(list(moments)) if moments[name]), "offered")
+    return "certified_in_part" if furthest == "certified" and not proven else furthest

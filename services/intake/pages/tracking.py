@@ -9,7 +9,7 @@ from fastapi.responses import RedirectResponse, Response
 
 from services.intake import store
 from services.intake.domain import story
-from services.intake.domain.chain import Consignment
+from services.intake.domain.chain import Certificate, Consignment
 from services.intake.domain.donation import WithdrawDonation
 from services.intake.domain.story import Story, Told
 from services.intake.pages import AtHome, House, day, posted
@@ -174,11 +174,7 @@ def _text(home: House, heard: store.Heard, made: Story, step: Told) -> list[str]
         case "settled" if made.ready or made.scrapped:
             return _settled(made)
         case "certified":
-            return [
-                f"Certificat {one.number} : {one.erased} appareils effacés sur {one.devices}."
-                for one in heard.certificates.values()
-                if one.replaced_by is None
-            ]
+            return [_certified(one) for one in heard.certificates.values() if one.replaced_by is None]
         case "sold" if made.sold:
             return [f"{made.sold} sur {plural(made.ready, 'appareil prêt', 'appareils prêts')}."]
         case _:
@@ -193,6 +189,12 @@ def _chosen(home: House, one: Consignment) -> str:
 
 def _refused(home: House, one: Consignment) -> str:
     return f"{home.refurbisher(one.refurbisher)} n'a pas pu le prendre ; nous avons choisi un autre atelier."
+
+
+def _certified(one: Certificate) -> str:
+    """What a certificate attests, and what it does not."""
+    proven = f"Certificat {one.number} : effacement prouvé pour {plural(one.erased, 'appareil')} sur {one.devices}."
+    return proven + (" Ceux dont l'effacement n'est pas prouvé ne sont pas vendus." if one.not_erased else "")
 
 
 def _collection(made: Story, going: Mapping[UUID, Consignment]) -> list[str]:
