@@ -88,23 +88,31 @@ def sign(checkpoint: Checkpoint, key: Ed25519PrivateKey) -> str:
 
 def opened(note: str, by: Verifier) -> Checkpoint:
     """The checkpoint in `note`. Raises BadNoteError unless `by` signed it."""
+    check(note, by)
     checkpoint = unchecked(note)
-    body, _, signatures = note.partition("\n\n")
-    if not note.endswith("\n"):
+    if checkpoint.origin != by.name:
+        raise BadNoteError("signed by the log of another origin")
+    return checkpoint
+
+
+def check(note: str, by: Verifier) -> None:
+    """Raise BadNoteError unless `by` signed the note, whatever it says. Other signatures (of witnesses) are left alone."""
+    body, blank, signatures = note.rpartition("\n\n")
+    if not blank or not note.endswith("\n"):
         raise BadNoteError("the note is cut short")
     for line in signatures.splitlines():
         dash, _, rest = line.partition(" ")
         name, _, encoded = rest.partition(" ")
         raw = decode(encoded)
-        if dash != "\u2014" or name != by.name or raw[:4] != by.key_id:
+        if dash != "\u2014" or not name:
+            raise BadNoteError("not a signature line")
+        if name != by.name or raw[:4] != by.key_id:
             continue
         try:
             Ed25519PublicKey.from_public_bytes(by.key).verify(raw[4:], f"{body}\n".encode())
         except InvalidSignature as error:
             raise BadNoteError("the signature of the log is wrong") from error
-        if checkpoint.origin != by.name:
-            raise BadNoteError("signed by the log of another origin")
-        return checkpoint
+        return
     raise BadNoteError("not signed by this log")
 
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any, Literal
 
-from asn1crypto import cms, pem
+from asn1crypto import cms, pem, tsp
 from asn1crypto import x509 as asn1_x509
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
@@ -104,6 +104,10 @@ def verify(data: bytes, trust: Trust | None, layout: str = "", render: Callable[
     except RefusedFileError as refused:
         verdict.code, verdict.reason = refused.code, refused.reason
         verdict.checks.append(Check(name=refused.check, ok=False, detail=refused.reason))
+    except Exception as error:
+        if trust is not None:
+            raise  # bytes that we signed ourselves: a fault of ours
+        verdict.code, verdict.reason = "not_a_certificate", type(error).__name__  # a stranger's PDF may fail a reader anywhere
     return verdict
 
 
@@ -127,7 +131,9 @@ def check_signature(data: bytes, trust: Trust | None, verdict: Verdict) -> None:
     except InvalidSignature as error:
         raise RefusedFileError("modified", "signature", "the signature is wrong") from error
     bound = attributes.get("signing_certificate_v2")
-    if bound is None or bound[0]["certs"][0]["cert_hash"].native != sha256(certificate).digest():
+    if bound is None or not isinstance(bound[0], tsp.SigningCertificateV2):  # the import of tsp is what makes it readable
+        raise RefusedFileError("modified", "signature", "the signature is not bound to a certificate")
+    if bound[0]["certs"][0]["cert_hash"].native != sha256(certificate).digest():
         raise RefusedFileError("modified", "signature", "the signature is bound to another certificate")
     verdict.signer = asn1_x509.Certificate.load(certificate).subject.native.get("common_name")
     verdict.checks.append(Check(name="whole_file", ok=True, detail=f"{len(data)} bytes"))

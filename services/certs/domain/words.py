@@ -157,9 +157,7 @@ def medium(device_ref: str, line: MediumLine) -> dict[str, str]:
         "serial": printable(line.serial) if line.serial else "non lu",
         "kind": f"{KINDS.get(line.kind, line.kind)}, {capacity(line.bytes)}",
         "erased": "yes" if line.erased else "",
-        "method": f"{line.method_class}\u00a0: {printable(line.technique or '')}"
-        if line.erased
-        else f"Non attesté\u00a0: {why(line.reason)}",
+        "method": method(line),
         "tool": f"{printable(line.tool or '')}{version}" if line.erased else "",
         "verified": ("vérifié" if line.verified else "non vérifié") if line.erased else "",
         "when": f"{moment(line.started_at)} – {moment(line.ended_at)}" if line.erased else "",

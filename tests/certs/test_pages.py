@@ -1,0 +1,231 @@
+"""What people and programs see of certs, over HTTP and in a browser."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
+import pytest_asyncio
+from playwright.async_api import Page
+
+from services.certs.domain import document, merkle, note, signature, verification
+from services.certs.domain.statement import digest
+from services.certs.settings import CertsSettings
+from services.certs.store import tables
+from services.certs.store.files import Documents
+from shared import passes
+from tests.certs.samples import AT, Story, keys, mixed, proof
+from tests.certs.scene import note as hear
+from tests.certs.test_signature import me
+from tests.support.browser import faults, screenshot
+from tests.support.service import Site
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def story(certs: Site) -> Story:
+    """A certificate that was issued."""
+    told = Story()
+    await hear(certs.desk, told, erased=["1", "2"], failed=["3"])
+
+    async def there() -> bool:
+        async with certs.desk.read() as tx:
+            return await tables.certificate(tx, told.number) is not None
+
+    await certs.until(there, 40)
+    return told
+
+
+def right(site: Site, number: str, of: str | None = None) -> str:
+    secret = site.service.settings.session_secret.get_secret_value()
+    return f"/certs/documents/{number}?droit={passes.issue(secret, f'certificate:{of or number}')}"
+
+
+async def fetch(site: Site, number: str) -> bytes:
+    async with site.client() as client:
+        got = await client.get(right(site, number))
+    assert got.status_code == 200, got.text
+    return got.content
+
+
+async def test_who_has_the_right_gets_the_same_file_each_time(certs: Site, story: Story) -> None:
+    async with certs.client() as client:
+        one, two = await client.get(right(certs, story.number)), await client.get(right(certs, story.number))
+    assert one.content == two.content
+    assert one.headers["content-type"] == "application/pdf"
+    assert one.headers["content-disposition"] == f'attachment; filename="{story.number}.pdf"'
+    assert "no-store" in one.headers["cache-control"]
+    assert one.headers["etag"] == f'"{digest(one.content)}"'
+    async with certs.client(staff=True) as client:
+        assert (await client.get(f"/certs/documents/{story.number}")).content == one.content
+
+
+async def test_who_has_no_right_gets_nothing(certs: Site, story: Story) -> None:
+    async with certs.client() as client:
+        for address in (
+            f"/certs/documents/{story.number}",
+            f"/certs/documents/{story.number}?droit=x",
+            right(certs, story.number, of="MC-OTHER"),
+        ):
+            assert (await client.get(address)).status_code == 401
+    async with certs.client(staff=True) as client:
+        assert (await client.get("/certs/documents/MC-0000")).status_code == 404
+        assert (await client.get("/certs/documents/..%2f..%2fcerts%2fsigning-key.pem")).status_code == 404
+
+
+async def test_a_lost_file_is_made_again_with_the_same_bytes(certs: Site, story: Story) -> None:
+    before = await fetch(certs, story.number)
+    settings = certs.service.settings
+    assert isinstance(settings, CertsSettings)
+    for path in settings.documents_folder.rglob("*.pdf"):
+        path.unlink()
+    assert await fetch(certs, story.number) == before
+    assert Documents(settings.documents_folder).read(digest(before)) == before
+
+
+async def test_the_file_is_verified_with_the_keys_that_we_publish(certs: Site, story: Story) -> None:
+    data = await fetch(certs, story.number)
+    async with certs.client() as client:
+        pem = (await client.get("/certs/issuer.pem")).text
+    assert "PRIVATE" not in pem
+    verdict = verification.verify(data, verification.Trust.read(pem))
+    assert verdict.ok, verdict.reason
+    assert verdict.statement is not None
+    assert (verdict.statement.number, verdict.statement.counts.erased) == (story.number, 2)
+
+
+async def test_the_log_can_be_built_again_and_only_grows(certs: Site, story: Story) -> None:
+    second = Story()
+    await hear(certs.desk, second, erased=["1"])
+    async with certs.client() as client:
+        first = (await client.get("/certs/log/checkpoint")).text
+
+        async def grown() -> bool:
+            return (await client.get("/certs/log/checkpoint")).text != first
+
+        await certs.until(grown, 40)
+        by = verification.Trust.read((await client.get("/certs/issuer.pem")).text).log
+        old, new = note.opened(first, by), note.opened((await client.get("/certs/log/checkpoint")).text, by)
+        leaves = [bytes.fromhex(h) for h in (await client.get("/certs/log/leaves")).json()["leaf_hashes"]]
+        path = (await client.get(f"/certs/log/consistency?old={old.size}&new={new.size}")).json()["path"]
+        wrong = await client.get("/certs/log/consistency?old=2&new=99")
+    nodes: dict[merkle.Node, bytes] = {}
+    for index, leaf in enumerate(leaves):
+        nodes |= merkle.append(index, leaf, nodes.__getitem__)
+    assert new.root == merkle.root(new.size, nodes.__getitem__)
+    merkle.check_consistency(old.size, new.size, old.root, new.root, [bytes.fromhex(h) for h in path])
+    assert (wrong.status_code, wrong.json()["code"]) == (422, "log_sizes")
+    assert story.number.encode() not in b"".join(leaves)
+
+
+async def posted(site: Site, data: bytes, name: str = "certificat.pdf") -> httpx.Response:
+    async with site.client(browser=True) as client:
+        return await client.post("/certs/verifier", files={"certificat": (name, data, "application/pdf")})
+
+
+async def test_a_person_who_drops_a_file_gets_the_verdict(certs: Site, story: Story) -> None:
+    data = await fetch(certs, story.number)
+    page = await posted(certs, data)
+    assert page.status_code == 200
+    assert "Valide" in page.text
+    assert story.number in page.text
+    assert "Mercerie Brindille SAS" in page.text
+    assert "no-store" in page.headers["cache-control"]
+
+
+def changed(data: bytes) -> bytes:
+    return data[:9000] + bytes([data[9000] ^ 1]) + data[9001:]
+
+
+def foreign(_: bytes) -> bytes:
+    from services.certs.domain import issuer
+
+    drawn = document.render(mixed())
+    other = issuer.make("Emmaüs Connect", AT)
+    return signature.sign(drawn, proof(drawn, mixed().number, other), me(other), AT)
+
+
+@pytest.mark.parametrize(
+    "change,says",
+    [
+        (changed, "Modifié"),
+        (lambda data: data + b"\n", "Modifié"),
+        (foreign, "Inconnu"),
+        (lambda _: document.render(mixed()), "n’est pas signé"),
+        (lambda _: b"\x89PNG\r\n" + bytes(1000), "n’est pas un PDF"),
+        (lambda _: b"%PDF-1.7\n" + bytes(100), "n’est pas signé"),
+        (lambda _: bytes(20_000_001), "trop gros"),
+    ],
+)
+async def test_what_is_no_certificate_of_ours_is_told_plainly(
+    certs: Site, story: Story, change: Callable[[bytes], bytes], says: str
+) -> None:
+    page = await posted(certs, change(await fetch(certs, story.number)))
+    assert page.status_code == 200
+    assert says in page.text
+    assert "Valide" not in page.text
+
+
+async def test_no_file_is_told_next_to_the_field(certs: Site) -> None:
+    page = await posted(certs, b"")
+    assert page.status_code == 422
+    assert "Choisissez d’abord le fichier" in page.text
+    async with certs.client(browser=True) as client:
+        assert (await client.post("/certs/verifier", data={"certificat": "text"})).status_code == 422
+        client.headers["Sec-Fetch-Site"] = "cross-site"
+        assert (await client.post("/certs/verifier", files={"certificat": ("a", b"x")})).status_code == 403
+
+
+async def test_programs_get_the_verdict_as_json(certs: Site, story: Story) -> None:
+    data = await fetch(certs, story.number)
+    async with certs.client(browser=True) as client:
+        client.headers["Accept"] = "application/json"
+        told = (await client.post("/certs/verifier", files={"certificat": ("a.pdf", data)})).json()
+    assert (told["ok"], told["number"]) == (True, story.number)
+
+
+async def test_by_number_alone_only_its_existence_is_told(certs: Site, story: Story) -> None:
+    async with certs.client(browser=True) as client:
+        page = (await client.get(f"/certs/verifier?numero={story.number.lower()}")).text
+        assert f"Le certificat {story.number} existe" in page
+        assert "Mercerie" not in page
+        assert "Nous ne connaissons pas ce numéro" in (await client.get("/certs/verifier?numero=MC-1'--")).text
+        assert "est inscrit" in (await client.get(f"/certs/journal?numero={story.number}")).text
+        assert (await client.get("/certs/")).headers["location"] == "/certs/verifier"
+
+
+async def test_figures_are_for_the_staff(certs: Site, story: Story) -> None:
+    async with certs.client() as client:
+        assert (await client.get("/certs/figures")).status_code == 401
+    async with certs.client(staff=True) as client:
+        figures = (await client.get("/certs/figures")).json()
+    assert story.number
+    assert (figures["certificates"], figures["devices"], figures["erased"], figures["not_erased"]) == (1, 3, 2, 1)
+
+
+@pytest.mark.browser
+async def test_pages_are_sound(tab: Page, certs: Site, story: Story, tmp_path: Path) -> None:
+    shots = tmp_path / "shots"
+    for name, path in (
+        ("ask", "/certs/verifier"),
+        ("number", f"/certs/verifier?numero={story.number}"),
+        ("journal", f"/certs/journal?numero={story.number}"),
+        ("unknown", "/certs/journal?numero=MC-1"),
+    ):
+        assert await faults(tab, f"{certs.url}{path}") == []
+        await screenshot(tab, f"{certs.url}{path}", shots / f"{name}.png")
+
+
+@pytest.mark.browser
+async def test_a_person_verifies_a_file_in_the_browser(tab: Page, certs: Site, story: Story, tmp_path: Path) -> None:
+    good, bad = tmp_path / "certificat.pdf", tmp_path / "modifie.pdf"
+    good.write_bytes(data := await fetch(certs, story.number))
+    bad.write_bytes(changed(data))
+    for file, says in ((good, "Valide"), (bad, "Modifié")):
+        await tab.goto(f"{certs.url}/certs/verifier")
+        await tab.set_input_files("#certificat", str(file))
+        await tab.get_by_role("button", name="Vérifier").click()
+        await tab.wait_for_selector("#h-res")
+        assert says in await tab.inner_text("main")
+        assert await faults(tab) == []
+        await screenshot(tab, "", tmp_path / "shots" / f"{says}.png", 360)
+    assert keys().certificate
