@@ -1,7 +1,7 @@
 """The command for operations: `maillon topics apply`, `maillon users apply` and those of COMMANDS.
 
 The broker is named by MAILLON_KAFKA_BOOTSTRAP, MAILLON_KAFKA_ADMIN_USER and MAILLON_KAFKA_ADMIN_PASSWORD. More commands are
-modules with a typer app of their own.
+functions, or typer apps, of other modules.
 """
 
 import asyncio
@@ -18,8 +18,14 @@ from deploy.apply import TopicsPlan, UsersPlan, plan_topics, plan_users
 from deploy.topology import Topology
 from shared.kafka.admin import Admin, AdminError
 
-# Name of the sub-command -> "module:typer app". Each imports little at its top: all are loaded for any of them.
-COMMANDS: dict[str, str] = {}
+# Name of the sub-command -> "module:function or typer app". Each imports little at its top: all are loaded for any of them.
+COMMANDS: dict[str, str] = {
+    "parked": "deploy.operate:parked",
+    "resend": "deploy.operate:resend",
+    "lag": "deploy.operate:lag",
+    "tally": "deploy.operate:tally",
+    "fold": "deploy.operate:fold",
+}
 
 app = typer.Typer(no_args_is_help=True, help="Operations on a running maillon.")
 topics = typer.Typer(no_args_is_help=True, help="The topics of deploy/topics.yaml and deploy/cells.yaml.")
@@ -28,7 +34,11 @@ app.add_typer(topics, name="topics")
 app.add_typer(users, name="users")
 for _name, _target in COMMANDS.items():
     _module, _, _attribute = _target.partition(":")
-    app.add_typer(getattr(importlib.import_module(_module), _attribute), name=_name)
+    _found = getattr(importlib.import_module(_module), _attribute)
+    if isinstance(_found, typer.Typer):
+        app.add_typer(_found, name=_name)
+    else:
+        app.command(_name)(_found)
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would change and change nothing.")]
 

@@ -77,6 +77,7 @@ class Stack:
             self._ports = self._state.ports("http", "gateway", *SERVICES, preferred=preferred)
             self._service_ports = {name: self._ports[name] for name in SERVICES}
             self.platform: Platform = await undo.enter_async_context(choose(self._state, self._supervisor, wait=False))
+            self._tell_operators()
             await self._start_gateway()
             if self._is_prepared():
                 await self._start_services()
@@ -208,6 +209,12 @@ class Stack:
         users = [f"kafka.{user}" for user in self.topology.users()]
         roles = [f"postgres.{service}" for service in SERVICES]
         self.secrets = self._state.secrets(words=(*users, *roles, "session", "staff_code"), keys=("vault",))
+
+    def _tell_operators(self) -> None:
+        """For `maillon … --stack`: `env/<service>.env` holds what each service is told."""
+        for service in SERVICES:
+            told = {name: value for name, value in self.env(service).items() if name.startswith("MAILLON_")}
+            self._state.write_private(f"env/{service}.env", "".join(f"{name}={value}\n" for name, value in told.items()))
 
     def _fingerprint(self) -> str:
         """Of all that topics, users and roles are made from, and of the very broker and database they are made in."""

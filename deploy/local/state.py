@@ -59,7 +59,9 @@ class Folder:
 
     def write_private(self, name: str, text: str) -> None:
         """Whole or not at all, readable by us only."""
-        path, draft = self.path / name, self.path / f".{name}.new"
+        path = self.path / name
+        path.parent.mkdir(exist_ok=True)
+        draft = path.with_name(f".{path.name}.new")
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
             file.write(text)
         draft.replace(path)

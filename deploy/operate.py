@@ -1,0 +1,391 @@
+"""Commands for a running maillon: what is parked, sending again, how far behind, whether anything was lost, rows against events.
+
+Exit status 0: done, all is well; 1: something is there to look at, or nothing was found to act on; 2: the command could not be
+carried out, and the one line on stderr says why. What only looks does so in read-only transactions. docs/ops/commands.md
+"""
+
+import asyncio
+import json
+import os
+from collections import defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from time import monotonic
+from typing import Annotated, Any
+from uuid import UUID
+
+import asyncpg
+import typer
+
+from deploy.places import Place, Unreachable, built, find
+from shared import history
+from shared import parked as aside
+from shared.db import Tx, transaction
+from shared.kafka.ends import Reach
+
+parked = typer.Typer(no_args_is_help=True, help="Messages that a service has set aside.")
+
+Services = Annotated[list[str] | None, typer.Option("--service", help="Only this service (can be repeated). All by default.")]
+Stack = Annotated[
+    Path | None, typer.Option("--stack", help="Folder with env/<service>.env. By default the environment, else .local/demo.")
+]
+Stream = Annotated[UUID, typer.Argument(help="The stream, as `maillon parked list` names it.")]
+
+
+def run(stack: Path | None, services: list[str] | None, work: Callable[[Sequence[Place]], Coroutine[Any, Any, int]]) -> None:
+    """End with the status that `work` gives; what it cannot reach is one line, not a traceback."""
+    try:
+        status = asyncio.run(work(find(stack, services or (), os.environ)))
+    except Unreachable as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(2) from None
+    if status:
+        raise typer.Exit(status)
+
+
+@asynccontextmanager
+async def opened(found: Sequence[Place]) -> AsyncIterator[dict[str, "asyncpg.Pool[asyncpg.Record]"]]:
+    """Every service's database at once: one that is away is told before anything is done."""
+    async with AsyncExitStack() as stack:
+        yield {place.service: await stack.enter_async_context(place.database()) for place in found}
+
+
+def age(since: datetime) -> str:
+    """Say how long ago that was, in one unit."""
+    seconds = int((datetime.now(UTC) - since).total_seconds())
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"
+
+
+# ── parked ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@parked.command("list")
+def list_parked(
+    *,
+    service: Services = None,
+    stack: Stack = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many of each service.")] = 50,
+) -> None:
+    """List what is set aside: heads of streams first (`>`), with why, since when, and how many wait behind."""
+    run(stack, service, lambda found: _list_parked(found, limit))
+
+
+async def _list_parked(found: Sequence[Place], limit: int) -> int:
+    async with opened(found) as pools:
+        for name, pool in pools.items():
+            async with transaction(pool, readonly=True) as tx:
+                rows = await aside.listed(tx, limit)
+                total = await tx.connection.fetchval("SELECT count(*) FROM parked")
+            for row in rows:
+                where = f"{row['topic']} {row['stream']} {row['version']}"
+                waits = f"tried {row['tries'] + 1}x, {row['waiting']} waiting in its stream" if row["head"] else "waits its turn"
+                typer.echo(
+                    f"{'>' if row['head'] else ' '} {name}  {where}  {row['type']}  {row['why']}: {row['reason']}  "
+                    f"({age(row['at'])}, {waits})"
+                )
+            typer.echo(f"{name}: {total} set aside" + (f", {len(rows)} shown (--limit)" if total > len(rows) else ""))
+    return 0
+
+
+@parked.command("show")
+def show_parked(
+    stream: Stream,
+    version: Annotated[int, typer.Argument(help="Its number in the stream.")],
+    *,
+    service: Services = None,
+    stack: Stack = None,
+) -> None:
+    """Show one message whole: place, reason, headers and bytes. It may hold what a partner should not have sent: do not pass it on."""
+    run(stack, service, lambda found: _show_parked(found, stream, version))
+
+
+async def _show_parked(found: Sequence[Place], stream: UUID, version: int) -> int:
+    shown = 0
+    async with opened(found) as pools:
+        for name, pool in pools.items():
+            async with transaction(pool, readonly=True) as tx:
+                rows = await aside.shown(tx, stream, version)
+            for row in rows:
+                shown += 1
+                typer.echo(f"service   {name}")
+                for field in ("topic", "partition", "offset", "stream", "version", "type", "time", "why", "reason", "fault"):
+                    typer.echo(f"{field:<9} {row[field]}")
+                typer.echo(f"since     {row['at']} ({age(row['at'])}), tried {row['tries'] + 1} times")
+                for header, value in json.loads(row["headers"]).items():
+                    typer.echo(f"header    {header}: {value}")
+                typer.echo(row["value"].decode("utf-8", "backslashreplace"))
+    return 0 if shown else nothing(found, f"number {version} of stream {stream}")
+
+
+def nothing(found: Sequence[Place], what: str) -> int:
+    names = ", ".join(place.service for place in found)
+    typer.echo(f"{what} is not parked in {names}: `maillon parked list` names what is", err=True)
+    return 1
+
+
+async def holders(pools: Mapping[str, "asyncpg.Pool[asyncpg.Record]"], stream: UUID) -> list[str]:
+    return [n for n, pool in pools.items() if await pool.fetchval("SELECT EXISTS (SELECT FROM parked WHERE stream = $1)", stream)]
+
+
+@parked.command("release")
+def release_parked(stream: Stream, *, service: Services = None, stack: Stack = None) -> None:
+    """Have what is parked of a stream tried again, in order, once its cause is mended. A fork is not released: skip it."""
+
+    async def release(tx: Tx) -> str | None:
+        count = await aside.release(tx, stream)
+        return f"{count} will be tried again, in order" if count else None
+
+    run(
+        stack,
+        service,
+        lambda found: _act(found, stream, release, "only a fork is parked there: `maillon parked skip` passes over it"),
+    )
+
+
+@parked.command("skip")
+def skip_parked(
+    stream: Stream,
+    version: Annotated[int, typer.Argument(help="Its number in the stream: only the head can be passed over.")],
+    *,
+    reason: Annotated[
+        str, typer.Option("--reason", help="Why it may be lost. Kept for ever, with the message's place and mark.")
+    ],
+    service: Services = None,
+    stack: Stack = None,
+) -> None:
+    """Pass over the head of a stream for good: it never has its effect here, and what follows it goes on."""
+    if len(reason.strip()) < 5:
+        typer.echo("say why in --reason: whoever asks later has only that", err=True)
+        raise typer.Exit(2)
+
+    async def skip(tx: Tx) -> str | None:
+        count = await aside.skip(tx, stream, version, reason.strip())
+        return f"passed over for good ({count}), the reason is kept" if count else None
+
+    why = f"number {version} is not the head of that stream: `maillon parked list` marks heads with >"
+    run(stack, service, lambda found: _act(found, stream, skip, why))
+
+
+async def _act(found: Sequence[Place], stream: UUID, act: Callable[[Tx], Awaitable[str | None]], otherwise: str) -> int:
+    """Do something about a parked stream in the one service that holds it."""
+    async with opened(found) as pools:
+        names = await holders(pools, stream)
+        if not names:
+            return nothing(found, f"stream {stream}")
+        if len(names) > 1:
+            typer.echo(f"stream {stream} is parked in {' and '.join(names)}: say which with --service", err=True)
+            return 1
+        async with transaction(pools[names[0]]) as tx:
+            said = await act(tx)
+        typer.echo(f"{names[0]}: {said or otherwise}", err=said is None)
+        return 0 if said else 1
+
+
+# ── sending again ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def resend(
+    *,
+    stream: Annotated[UUID | None, typer.Option("--stream", help="Only this stream.")] = None,
+    topic: Annotated[str | None, typer.Option("--topic", help="A whole topic, such as refurb.devices.trira.")] = None,
+    service: Services = None,
+    stack: Stack = None,
+) -> None:
+    """Publish events again from the archive, in order: for a consumer or a broker that lost them. Who has them drops the repeats."""
+    if (stream is None) == (topic is None):
+        typer.echo("say what: either --stream or --topic", err=True)
+        raise typer.Exit(2)
+    run(stack, service, lambda found: _resend(found, stream, topic))
+
+
+async def _resend(found: Sequence[Place], stream: UUID | None, topic: str | None) -> int:
+    total = 0
+    async with opened(found) as pools:
+        for name, pool in pools.items():
+            async with transaction(pool) as tx:
+                count = await history.resend(tx, stream=stream, topic=topic)
+            if count:
+                typer.echo(f"{name}: {count} events will be sent again")
+            total += count
+    if total == 0:
+        what = f"stream {stream}" if stream else f"topic {topic}"
+        typer.echo(f"{what}: none of {', '.join(pools)} has published it (or all of it still waits to be sent)", err=True)
+    return 0 if total else 1
+
+
+# ── how far behind ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def lag(
+    *,
+    service: Services = None,
+    stack: Stack = None,
+    everything: Annotated[bool, typer.Option("--all", help="Topics read to their end too.")] = False,
+) -> None:
+    """Say how many messages each service has not yet read, and what it has not yet sent."""
+    run(stack, service, lambda found: _lag(found, everything=everything))
+
+
+async def _lag(found: Sequence[Place], *, everything: bool) -> int:
+    async with opened(found) as pools:
+        for place in found:
+            topics = [f"{family}.{cell}" for family, kind in built(place.service).hears.items() for cell in place.cells[kind]]
+            async with transaction(pools[place.service], readonly=True) as tx:
+                read = {
+                    (r["topic"], r["partition"]): r["next"]
+                    for r in await tx.connection.fetch("SELECT topic, partition, next FROM cursor")
+                }
+                unsent = await tx.connection.fetchrow(
+                    "SELECT n, at FROM (SELECT count(*) AS n, min(seq) AS first FROM outbox) _ LEFT JOIN events ON seq = first"
+                )
+            behind, reached = count_lag(await place.reach(topics), read)
+            for topic in topics:
+                if topic not in reached:
+                    typer.echo(f"{place.service}  {topic}  not there: `maillon topics apply`")
+                elif behind[topic] or everything:
+                    typer.echo(f"{place.service}  {topic}  {behind[topic]} of {reached[topic]} not yet read")
+            waiting = unsent["n"] if unsent is not None else 0
+            oldest = f", the oldest for {age(unsent['at'])}" if unsent is not None and unsent["at"] else ""
+            typer.echo(f"{place.service}: {sum(behind.values())} messages not yet read, {waiting} events not yet sent{oldest}")
+    return 0
+
+
+def count_lag(ends: Reach, read: Mapping[tuple[str, int], int]) -> tuple[dict[str, int], dict[str, int]]:
+    """For each topic: messages that were not read, and messages that it holds. What retention took away is not counted."""
+    behind: defaultdict[str, int] = defaultdict(int)
+    held: defaultdict[str, int] = defaultdict(int)
+    for (topic, partition), (begin, end) in ends.items():
+        behind[topic] += max(0, end - max(begin, read.get((topic, partition), begin)))
+        held[topic] += end - begin
+    return behind, held
+
+
+# ── was anything lost ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+Sums = Mapping[str, tuple[int, int]]
+"""Topic -> streams, and the sum of their last numbers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """What a consumer has not seen of what a publisher has told. Below zero: it saw what the publisher does not know."""
+
+    topic: str
+    publisher: str
+    consumer: str
+    streams: int
+    numbers: int
+
+    def __str__(self) -> str:
+        if self.streams < 0 or self.numbers < 0:
+            return (
+                f"{self.topic}: {self.consumer} has seen {-self.streams} streams and {-self.numbers} numbers more than {self.publisher} "
+                "has: was that database put back in time? (start it, it takes in what its topics know)"
+            )
+        return f"{self.topic}: {self.consumer} lacks {self.streams} streams and {self.numbers} numbers of {self.publisher}"
+
+
+def compare(told: Mapping[str, Sums], seen: Mapping[str, Sums], hears: Mapping[str, Sequence[str]]) -> list[Missing]:
+    """Set each publisher's sums against those of every service that hears the topic."""
+    found = []
+    for publisher, sums in told.items():
+        for topic, (streams, numbers) in sums.items():
+            for consumer, families in hears.items():
+                if topic.rpartition(".")[0] in families:
+                    had = seen[consumer].get(topic, (0, 0))
+                    if had != (streams, numbers):
+                        found.append(Missing(topic, publisher, consumer, streams - had[0], numbers - had[1]))
+    return sorted(found, key=lambda m: (m.topic, m.consumer))
+
+
+def tally(
+    *,
+    stack: Stack = None,
+    service: Services = None,
+    wait_s: Annotated[float, typer.Option("--wait", help="Seconds in which what is under way may still arrive.")] = 5,
+) -> None:
+    """Compare what each service has published with what each reader has seen. Status 1 when they differ: which topic, who, how much."""
+    run(stack, service, lambda found: _tally(found, wait_s))
+
+
+async def _tally(found: Sequence[Place], wait_s: float) -> int:
+    hears = {place.service: list(built(place.service).hears) for place in found}
+    ends = monotonic() + wait_s
+    async with opened(found) as pools:
+        while True:
+            told, seen = await sums(pools, history.published), await sums(pools, history.consumed)
+            missing = compare(told, seen, hears)
+            if not missing or monotonic() > ends:
+                break
+            await asyncio.sleep(0.25)
+        for difference in missing:
+            waiting = await explained(pools, difference)
+            typer.echo(f"{difference}{waiting}")
+    pairs = sum(topic.rpartition(".")[0] in families for s in told.values() for topic in s for families in hears.values())
+    numbers = sum(n for s in told.values() for _, n in s.values())
+    typer.echo(f"{numbers} events in {sum(map(len, told.values()))} topics, {pairs} readings compared, {len(missing)} differ")
+    return 1 if missing else 0
+
+
+async def sums(
+    pools: Mapping[str, "asyncpg.Pool[asyncpg.Record]"], ask: Callable[[Tx], Awaitable[dict[str, tuple[int, int]]]]
+) -> dict[str, Sums]:
+    answers: dict[str, Sums] = {}
+    for name, pool in pools.items():
+        async with transaction(pool, readonly=True) as tx:
+            answers[name] = await ask(tx)
+    return answers
+
+
+async def explained(pools: Mapping[str, "asyncpg.Pool[asyncpg.Record]"], difference: Missing) -> str:
+    """Say what of a difference is known to wait somewhere: the rest is lost."""
+    parked_now = "SELECT count(*) FROM parked WHERE topic = $1"
+    unsent = "SELECT count(*) FROM outbox WHERE topic = $1"
+    aside_now = await pools[difference.consumer].fetchval(parked_now, difference.topic)
+    waiting = await pools[difference.publisher].fetchval(unsent, difference.topic)
+    if not aside_now and not waiting:
+        return (
+            f" (nothing waits: `maillon lag`, then `maillon resend --topic {difference.topic}`)" if difference.numbers > 0 else ""
+        )
+    return f" ({aside_now} parked there, {waiting} not yet sent)"
+
+
+# ── rows against events ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def fold(
+    *,
+    check: Annotated[bool, typer.Option("--check", help="Compare, change nothing: the only thing this command does.")] = False,
+    service: Services = None,
+    stack: Stack = None,
+    first: Annotated[int, typer.Option("--first", min=1, help="Show so many differences of each service.")] = 20,
+) -> None:
+    """Compare each state with the fold of its events. Status 1 when one differs; the first differences are named."""
+    if not check:
+        typer.echo("say `maillon fold --check`: rows are compared with their events, nothing is changed", err=True)
+        raise typer.Exit(2)
+    run(stack, service, lambda found: _fold(found, first))
+
+
+async def _fold(found: Sequence[Place], first: int) -> int:
+    differ = 0
+    async with opened(found) as pools:
+        for name, pool in pools.items():
+            count = 0
+            try:
+                async for difference in history.fold_check(pool, built(name).aggregates):
+                    count += 1
+                    if count <= first:
+                        typer.echo(f"{name}  {difference.aggregate} {difference.stream}  {difference.what}")
+            except (AssertionError, KeyError) as error:  # a number is missing, or a type is unknown: the archive itself is wrong
+                count += 1
+                typer.echo(f"{name}  the archive cannot be folded: {error}")
+            typer.echo(f"{name}: {'rows are what their events say' if not count else f'{count} differ'}")
+            differ += count
+    return 1 if differ else 0
