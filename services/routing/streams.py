@@ -39,6 +39,7 @@ class LoadView:
     async def run(self) -> None:
         """Count until cancelled. Raises when Faust gives up: the caller starts it again."""
         faust = await asyncio.to_thread(importlib.import_module, "faust")  # half a second that start-up should not pay for
+        await asyncio.to_thread((self.settings.data_dir / self.app_id).mkdir, parents=True, exist_ok=True)
         app, table = self.build(faust)
         starting = asyncio.create_task(app.start(), name=f"{self.app_id} start")
         try:
@@ -59,6 +60,8 @@ class LoadView:
             broker_session_timeout=6.0,
             broker_heartbeat_interval=2.0,
             broker_commit_interval=1.0,
+            broker_rebalance_timeout=6.0,
+            broker_request_timeout=8.0,  # also how long leaving takes where joining never came to an end
             consumer_auto_offset_reset="earliest",
             producer_acks=-1,
             store="memory://",
@@ -74,7 +77,7 @@ class LoadView:
             stream_recovery_delay=0.0,
             loop=asyncio.get_running_loop(),
         )
-        table = app.Table("load", default=dict, key_serializer="json", value_serializer="json")
+        table = app.Table("load", default=dict)
         windows = table.tumbling(DAY, expires=KEPT).relative_to(lambda event: told_at(event.message).timestamp())
         table.on_recover(lambda: self.recovered(app, table, faust.types.TP))
         for name in self.topics:
@@ -131,7 +134,10 @@ class LoadView:
             return
         places = [place for place in app.consumer.assignment() if place.topic in self.topics]
         log.info("view_from_the_beginning", app=self.app_id, partitions=len(places))
-        await app.consumer._commit({partition(p.topic, p.partition): 0 for p in places})  # noqa: SLF001 it seeks to what is committed
+        for place in places:
+            await app.consumer.seek(partition(place.topic, place.partition), 0)
+        # Faust goes to what is committed next, unless that is nothing; it has no public way to say so
+        await app.consumer._commit({partition(place.topic, place.partition): 0 for place in places})  # noqa: SLF001
 
     async def watch(self, app: Any, table: Any, starting: "asyncio.Task[None]") -> None:
         """Copy the figures for the page every second, and say when they are right; report a view that does not come up."""
