@@ -103,6 +103,14 @@ def decode(record: Any, topic: str, *, outside: bool) -> Message:
     )
 
 
+def unreadable(topic: str, partition: int, offset: int) -> Message:
+    """Stand for a message that the client library cannot read at all."""
+    now = datetime.now(UTC)
+    return Message(
+        topic, partition, offset, stream_id("message", topic, partition, offset), 1, "", now, {}, b"", None, "unreadable_headers"
+    )
+
+
 def envelope(row: Row, source: str) -> list[tuple[str, bytes]]:
     """Give the headers of one of our events, of a row of `events`. The same event has the same id, however often it is sent."""
     headers = {
@@ -214,6 +222,7 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         self.topics = [access.prefix + topic for topic in topics]
         self.prefix = access.prefix
         self.ready: set[TopicPartition] = set()
+        self.at: dict[TopicPartition, int] = {}
         self.failed: BaseException | None = None
         self.busy = asyncio.Lock()
         self.consumer = AIOKafkaConsumer(
@@ -257,7 +266,8 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
             fresh = [tp for tp in places if names[tp] not in known]
             begin = await self.consumer.beginning_offsets(fresh) if fresh else {}
             for tp in places:
-                self.consumer.seek(tp, known.get(names[tp], begin.get(tp, 0)))
+                self.at[tp] = known.get(names[tp], begin.get(tp, 0))
+                self.consumer.seek(tp, self.at[tp])
             self.ready = set(places)
         except Exception as error:  # noqa: BLE001 raised again by the loop that reads
             self.failed = error
@@ -267,7 +277,11 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
         while True:
             if self.failed is not None:
                 raise self.failed
-            found = await self.consumer.getmany(timeout_ms=200, max_records=BATCH_MESSAGES)
+            try:
+                found = await self.consumer.getmany(timeout_ms=200, max_records=BATCH_MESSAGES)
+            except UnicodeDecodeError:
+                yield await self.around_the_unreadable()
+                continue
             batch: list[Message] = []
             weight = 0
             for tp, records in found.items():
@@ -282,7 +296,47 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
                         batch, weight = [], 0
                     batch.append(message)
                     weight += size
+                self.at[tp] = records[-1].offset + 1
             yield batch
+
+    async def around_the_unreadable(self) -> list[Message]:
+        """Go on where a header's name is no UTF-8: aiokafka cannot give any message of such a batch from there on.
+
+        What can be read is read one by one; each of the others becomes a Message with a fault, so that it is answered or parked.
+        """
+        batch: list[Message] = []
+        for tp in self.ready:  # what getmany had taken of the other partitions before it failed is taken again
+            self.consumer.seek(tp, self.at[tp])
+        for tp in self.ready:
+            topic = tp.topic.removeprefix(self.prefix)
+            try:
+                while len(batch) < BATCH_MESSAGES:
+                    async with asyncio.timeout(1):
+                        batch.append(decode(await self.consumer.getone(tp), topic, outside=self.outside(topic)))
+            except TimeoutError:
+                pass  # nothing more there for now
+            except UnicodeDecodeError:
+                first = await self.consumer.position(tp)
+                past = await self.readable_from(tp, first)
+                log.error("unreadable_headers", topic=topic, partition=tp.partition, first=first, messages=past - first)
+                batch += [unreadable(topic, tp.partition, offset) for offset in range(first, past)]
+                self.consumer.seek(tp, past)
+            self.at[tp] = await self.consumer.position(tp)
+        return batch
+
+    async def readable_from(self, tp: TopicPartition, bad: int) -> int:
+        """Find the first offset after `bad` that can be read, by halves: all of one batch from `bad` on is unreadable."""
+        fine = (await self.consumer.end_offsets([tp]))[tp]
+        while fine - bad > 1:
+            middle = (bad + fine) // 2
+            self.consumer.seek(tp, middle)
+            try:
+                async with asyncio.timeout(10):
+                    await self.consumer.getone(tp)
+                fine = middle
+            except UnicodeDecodeError:
+                bad = middle
+        return int(fine)
 
     async def tell(self, batch: Sequence[Message]) -> None:
         """Commit Kafka's offsets, for lag tools only: losing this costs nothing."""
