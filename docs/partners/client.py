@@ -1,3 +1,4 @@
+# ruff: noqa: INP001, T201 - a program for others to copy, not a part of ours
 """A refurbisher's client, whole: tells maillon what happens to each device, reads its answers and the consignments assigned to it.
 
 Needs `pip install aiokafka`. Run it to send a first message: `python client.py` (README.md says which variables it reads).

@@ -158,7 +158,7 @@ def evolve(device: Device, event: DeviceEvent) -> Device:
             told = {name: getattr(event, name) for name in DeviceReceived.model_fields}
             return replace(device, status="received", held=(), **told)
         case DeviceAudited():
-            kept = tuple(f for f in device.findings if f.medium in event.media)
+            kept = tuple(f for f in device.findings if f.accepted or f.medium in event.media)
             named = {name: getattr(device, name) or getattr(event, name) for name in ("maker", "model", "serial")}
             return replace(device, audit=event, findings=kept, blocked=worst(kept), **named)
         case EvidenceFiled():

@@ -51,8 +51,12 @@ def judge(
     *,
     transfer_at: datetime | None = None,
     used: Collection[Used] = (),
+    left: Collection[str] = (),
 ) -> tuple[Verdict, ...]:
-    """One verdict for each medium, in the order of `media`. Two media with one serial number prove nothing for each other."""
+    """One verdict for each medium, in the order of `media`. Two media with one serial number prove nothing for each other.
+
+    `left`: serials of media that were proven and have left the device since; evidence about them is about nobody else.
+    """
     serials = [serial_of(m) for m in media]
     verdicts = []
     for medium, serial in zip(media, serials, strict=True):
@@ -61,7 +65,7 @@ def judge(
             continue
         chosen = deciding(serial, evidence) if serial else None
         if chosen is None:
-            verdicts.append(Verdict(medium=medium, reason=unbound(serial, {s for s in serials if s}, evidence)))
+            verdicts.append(Verdict(medium=medium, reason=unbound(serial, {*left, *(s for s in serials if s)}, evidence)))
             continue
         filed, run, doubt = chosen
         reason = doubt or ruled(medium, run, required, transfer_at) or twice(filed.evidence_sha256, run, used) or "ok"

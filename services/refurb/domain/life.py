@@ -156,7 +156,8 @@ def file(device: Device, filed: EvidenceFiled) -> list[DeviceEvent]:
 
 def verdicts(device: Device) -> tuple[Verdict, ...]:
     """Judge its media as things stand. Who owns it changes later, so there is no transfer date yet."""
-    return judge(device.audit.media if device.audit else (), device.evidence, device.required_class)
+    proven = {f.medium.serial for f in device.findings if f.accepted and f.medium.serial}
+    return judge(device.audit.media if device.audit else (), device.evidence, device.required_class, left=proven)
 
 
 def judged(device: Device) -> list[DeviceEvent]:

@@ -1,0 +1,205 @@
+"""Labelled reports are judged right, and no mutation of an accepted one is accepted."""
+
+import random
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from services.refurb.domain import cases, nwipe, reading
+from tests.refurb.samples import ERASURE, case, log
+
+LABELLED = sorted(folder.name[:3] for folder in ERASURE.glob("d*"))
+
+
+@pytest.mark.parametrize("name", LABELLED)
+def test_a_labelled_case_is_judged_as_its_label_says(name: str) -> None:
+    labelled, files = case(name)
+    found = cases.judged({k: v for k, v in labelled.items() if k != "expect"}, files)
+    expected = labelled["expect"]
+    assert found["device_accepted"] == expected["device_accepted"]
+    assert [m["accepted"] for m in found["media"]] == [m["accepted"] for m in expected["media"]]
+    for said, right in zip(found["media"], expected["media"], strict=True):
+        assert said["reason"] in [right["reason"], *right.get("reason_also_ok", [])]
+        if right["accepted"]:
+            assert (said["method_class"], said["verified"]) == (right["method_class"], right["verified"])
+
+
+GENUINE = {
+    "g01": [("ok", True)],
+    "g02": [("ok", False)],
+    "g03": [("ok", True)],
+    "g04": [("ok", True)],
+    "g05": [("ok", True)],
+    "g06": [("ok", True)],
+    "g07": [("ok", True)],
+    "g08": [("ok", True)],
+    "g09": [("not_an_erasure", False)],
+    "g10": [("failed", False)],
+    "g11": [("ok", True)],
+    "g12": [("ok", True), ("ok", True)],
+    "g13": [("failed", False)],
+    "g14": [("failed", False)],
+    "g15": [("ok", True)],
+    "g16-interrupted-SIGINT": [("aborted", False)],
+    "g16-interrupted-SIGKILL": [("truncated", False)],
+    "g16-interrupted-SIGTERM": [("aborted", False)],
+    "g17": [("failed", False)],
+    "g18": [("failed", False)],
+    "g19": [("ok", True), ("failed", False)],
+    "g20": [("failed", False), ("ok", True)],
+}
+
+
+@pytest.mark.parametrize("name", sorted(GENUINE))
+def test_a_genuine_log_is_read_medium_by_medium(name: str) -> None:
+    (file,) = (ERASURE / "genuine-nwipe").glob(f"{name}*.log")
+    runs = nwipe.read(file.read_text("utf-8"))
+    assert [(run.outcome, run.verified) for run in runs] == GENUINE[name]
+    assert all(run.serial is None for run in runs), "a loop device has no serial number"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+@pytest.mark.parametrize("ends", ["\n", "\r\n"])
+def test_encoding_and_line_ends_change_nothing(encoding: str, ends: str) -> None:
+    text = log("d01").decode().replace("\n", ends)
+    labelled, _ = case("d01")
+    assert cases.judged(labelled, {"nwipe.log": text.encode(encoding)})["device_accepted"]
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        (b"", "unreadable"),
+        (b"\n \n", "unreadable"),
+        (b"\xff\xfe\x00", "unreadable"),
+        (b"<?xml version='1.0'?><root/>", "unsupported_format"),
+        (b'{"sanitize": {}}', "unsupported_format"),
+        (b'{"form": "attestation-remise-a-zero"}', "unreadable"),
+        (b'{"form": ', "unreadable"),
+        (b'{"a":' + b"[" * 70 + b"]" * 70 + b"}", "hostile_input"),
+        (b"Found /dev/sda\x00", "hostile_input"),
+        (b"just some words", "unsupported_format"),
+        (b"x" * (reading.LARGEST + 1), "too_large"),
+    ],
+)
+def test_what_cannot_be_read_says_why(data: bytes, code: str) -> None:
+    assert reading.read(data) == reading.Reading(tool=reading.read(data).tool, unusable=code)
+
+
+def test_the_last_run_decides_even_when_the_first_was_good() -> None:
+    labelled, files = case("d01")
+    good, (_, failed) = files["nwipe.log"], ("", log("d03").replace(b"5VJ1CTQM", b"WD-WCAYU1220417").replace(b"11/23", b"11/24"))
+    assert cases.judged(labelled, {"nwipe.log": good})["device_accepted"]
+    assert cases.judged(labelled, {"nwipe.log": good + b"\n" + failed})["media"][0]["reason"] == "failed"
+    two = {**labelled, "files": ["later.log", "nwipe.log"]}
+    assert cases.judged(two, {"nwipe.log": good, "later.log": failed})["media"][0]["reason"] == "failed"
+    earlier = failed.replace(b"11/24", b"11/22")
+    assert cases.judged(two, {"nwipe.log": good, "later.log": earlier})["device_accepted"]
+
+
+def test_a_run_that_just_stops_after_a_good_one_is_a_failure() -> None:
+    labelled, files = case("d01")
+    again = b"\n".join(files["nwipe.log"].split(b"\n")[:25]).replace(b"11/23", b"11/24")
+    assert cases.judged(labelled, {"nwipe.log": files["nwipe.log"] + b"\n" + again})["media"][0]["reason"] == "truncated"
+
+
+ACCEPTED = ["d01", "d04", "d07", "d08", "d09"]
+RESTS_ON = re.compile(
+    rb"notice: (?!Opened)(?!/dev/\S+ (USB|has))(?=.*/dev/)|(banner  |method  |rounds  |verify  ) =|\* (Error Summary|Drive Status) \*"
+    rb"|^!   Device|Total Through|info: Nwipe|^[! ] +(sda|nvme0n1) "
+)
+"""The lines that a verdict on the first medium rests on."""
+
+
+def mutations(data: bytes, rng: random.Random, count: int) -> Iterator[tuple[str, bytes]]:
+    """Bytes flipped, lines dropped, doubled or swapped, the text cut: each touches a line that the verdict rests on."""
+    lines = data.split(b"\n")
+    rests = [i for i, line in enumerate(lines) if RESTS_ON.search(line) and b"/dev/sdb" not in line]
+    kinds = ["flip", "flip", "flip", "drop", "double", "swap", "cut"]
+    made = 0
+    while made < count:
+        kind, i, changed = rng.choice(kinds), rng.choice(rests), list(lines)
+        if kind == "flip":
+            at = rng.randrange(len(lines[i]))
+            if is_date(lines[i], at) or is_model(lines[i], at):
+                continue
+            flipped = bytearray(lines[i])
+            flipped[at] ^= rng.randrange(1, 256)
+            changed[i] = bytes(flipped)
+        elif kind == "drop":
+            del changed[i]
+        elif kind == "double":
+            changed.insert(rng.choice(rests), lines[i])
+        elif kind == "swap":
+            j = rng.choice(rests)
+            changed[i], changed[j] = changed[j], changed[i]
+        else:
+            changed = [*changed[:i], lines[i][: rng.randrange(len(lines[i]))]]
+        mutated = b"\n".join(changed)
+        if mutated != data and not harmless(kind, lines[i], mutated, data):
+            made += 1
+            yield f"{kind} of line {i + 1}: {lines[i]!r}", mutated
+
+
+def is_date(line: bytes, at: int) -> bool:
+    """A date moved by a digit is still a date: nothing else in a log tells the time."""
+    return line.startswith(b"[") and at < 22
+
+
+def is_model(line: bytes, at: int) -> bool:
+    """Models and speeds prove nothing and bind to nothing; neither do the sector sizes and the tool's version."""
+    free = re.search(
+        rb"Found \S+,(.*),|\| +\d+ [A-Z]?B/s \| \S+ \| (.*)/|Throughput +(\d+ [A-Z]?)B|blk/dev (\S+/)|nwipe (.*)", line
+    )
+    low, high = free.span(free.lastindex) if free and free.lastindex else (0, 0)
+    return low <= at < high or (b"B/s | " in line and line.index(b"B/s | ") - 8 <= at < line.index(b"B/s | ") + 16)
+
+
+def harmless(kind: str, line: bytes, mutated: bytes, data: bytes) -> bool:
+    """Lines of other media swapped among themselves say the same of the first one."""
+    return (
+        kind == "swap"
+        and sorted(mutated.split(b"\n")) == sorted(data.split(b"\n"))
+        and facts(mutated) == facts(data)
+        and b"sd" in line
+    )
+
+
+def facts(data: bytes) -> object:
+    return [run.model_dump(exclude={"line"}) for run in nwipe.read(data.decode("cp1252"))]
+
+
+@pytest.mark.parametrize("name", ACCEPTED)
+def test_no_mutation_of_an_accepted_report_is_accepted(name: str) -> None:
+    labelled, files = case(name)
+    assert cases.judged(labelled, files)["media"][0]["accepted"]
+    taken = [
+        what
+        for what, data in mutations(files["nwipe.log"], random.Random(name), 600)  # noqa: S311 seeded
+        if cases.judged(labelled, {"nwipe.log": data})["media"][0]["accepted"]
+    ]
+    assert taken == []
+
+
+def test_exchanged_drives_are_not_taken_for_each_other() -> None:
+    labelled, files = case("d04")
+    swapped = (
+        files["nwipe.log"]
+        .replace(b"S0V3J9CPB02271", b"#")
+        .replace(b"S0V3J9CPB08813", b"S0V3J9CPB02271")
+        .replace(b"#", b"S0V3J9CPB08813")
+    )
+    found = cases.judged(labelled, {"nwipe.log": swapped})["media"]
+    assert [m["reason"] for m in found] == ["failed", "ok"]
+    for first, second in [(b"Found /dev/sda,", b"Found /dev/sdb,"), (b"     sda | Erased", b"     sdb | Erased")]:
+        crossed = files["nwipe.log"].replace(first, b"#").replace(second, first).replace(b"#", second)
+        assert not any(m["accepted"] for m in cases.judged(labelled, {"nwipe.log": crossed})["media"][:1])
+
+
+def test_every_prefix_of_a_report_is_a_failure() -> None:
+    labelled, files = case("d07")
+    data = files["nwipe.log"].rstrip(b"\n")
+    for end in range(0, len(data), 7):
+        assert not cases.judged(labelled, {"nwipe.log": data[:end]})["device_accepted"], Path(str(end))
