@@ -30,6 +30,7 @@ SETTINGS = {
     "shared_buffers": "128MB",
     "max_wal_size": "1GB",
     "wal_compression": "on",
+    "track_commit_timestamp": "on",  # tells how long a hop takes, and when a row came
     "wal_level": "minimal",
     "max_wal_senders": "0",
     "jit": "off",
