@@ -98,7 +98,8 @@ async def offer_donation(client_id: str, request: Request, desk: At) -> Response
         terms, raw, client=client, client_id=client_id, source=f"api:{client}", now=now, today=await _day(desk, stream, now)
     )
     if isinstance(offer, list) or problems:
-        wrong = problems + (offer if isinstance(offer, list) else [])
+        told = {one.field for one in problems}  # of the wrong type: not missing on top of it
+        wrong = problems + [one for one in offer if one.field not in told] if isinstance(offer, list) else problems
         raise Malformed("answers_wrong", errors=_entries(wrong, request.app.state.say))
 
     async def keep(tx: Tx) -> None:

@@ -2,12 +2,14 @@
 
 import asyncio
 import re
+from datetime import timedelta
 from html import unescape
 from urllib.parse import urlencode
 
 import httpx
 import pytest
 
+from services.intake import store
 from shared.ui import fr
 from tests.intake.samples import soon
 from tests.support.service import Site
@@ -186,6 +188,15 @@ async def test_a_sent_form_is_closed(person: httpx.AsyncClient, intake: Site) ->
     assert changed.headers["location"] == f"{draft}/merci"
     async with intake.desk.read() as tx:
         assert await tx.connection.fetchval("SELECT count(*) FROM drafts WHERE donation_id IS NOT NULL AND body IS NOT NULL") == 0
+
+
+async def test_a_tab_that_saves_after_the_sending_changes_nothing(person: httpx.AsyncClient, intake: Site) -> None:
+    draft = await filled(person)
+    await post(person, f"{draft}/envoyer", {"owner": "oui"})
+    secret = draft.rpartition("/")[2]
+    async with intake.desk.write() as tx:  # it had looked before the other tab sent
+        assert not await store.save_draft(tx, secret, {"materiel": {"laptop": "1"}}, keep=timedelta(days=1))
+    assert (await person.get(f"{draft}/materiel")).headers["location"] == f"{draft}/merci"
 
 
 async def test_a_draft_is_sealed(person: httpx.AsyncClient, intake: Site) -> None:

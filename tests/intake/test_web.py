@@ -92,14 +92,17 @@ async def test_two_clients_never_meet(program: httpx.AsyncClient) -> None:
 
 async def test_each_wrong_field_has_its_entry(program: httpx.AsyncClient, intake: Site) -> None:
     name = fresh()
-    wrong = body(declared={"laptop": -1, "toaster": 2}, owner=False)
+    wrong = body(declared={"laptop": -1, "toaster": 2}, owner=False, condition=["working"])
     wrong["pickup"] |= {"postal_code": "99999", "available_from": "2020-01-01", "address": "12\u0000 rue"}
     wrong["donor"] |= {"company_number": "123456789"}
     answer = await put(program, name, wrong)
     assert answer.status_code == 422
     assert answer.headers["content-type"] == "application/problem+json"
-    found = {entry["pointer"]: entry["code"] for entry in answer.json()["detail"]["errors"]}
+    entries = answer.json()["detail"]["errors"]
+    found = {entry["pointer"]: entry["code"] for entry in entries}
+    assert len(entries) == len(found)
     assert found == {
+        "/condition": "wrong_type",
         "/declared/laptop": "not_a_count",
         "/declared/toaster": "unknown_field",
         "/pickup/address": "control_characters",

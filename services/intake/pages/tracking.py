@@ -184,7 +184,8 @@ def _text(home: House, heard: store.Heard, made: Story, step: Told) -> list[str]
 def _chosen(home: House, one: Consignment) -> str:
     """Why this refurbisher: distance, load, out of how many."""
     among = f", choisi parmi {plural(one.candidates, 'atelier')}" if one.candidates > 1 else ""
-    return f"{home.refurbisher(one.refurbisher)} : à {one.distance_km} km, {percent(one.load)} de ses places prises{among}."
+    stop = " Le matériel passe par un point de réception." if one.reception_point else ""
+    return f"{home.refurbisher(one.refurbisher)} : à {one.distance_km} km, {percent(one.load)} de ses places prises{among}.{stop}"
 
 
 def _refused(home: House, one: Consignment) -> str:
