@@ -17,6 +17,7 @@ from typing_extensions import override
 AWAY = {502, 503, 504}
 PATIENCE_S = 60.0
 """How long one request is tried again while nobody answers it."""
+INLINE = {"a", "abbr", "b", "button", "code", "em", "i", "option", "small", "span", "strong", "sub", "sup"}
 VOID = {"input", "br", "hr", "meta", "link", "img", "use", "rect", "path", "circle", "polyline", "polygon"}
 
 
@@ -72,6 +73,7 @@ class _Reader(HTMLParser):
 
     @override
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self._part(tag)
         given = {name: value or "" for name, value in attrs}
         if tag == "form":
             self._form = Form(given.get("action", ""), given.get("method", "get").lower())
@@ -106,6 +108,11 @@ class _Reader(HTMLParser):
             if "selected" in given or self._select not in form.fields:
                 form.fields[self._select] = [value]
 
+    def _part(self, tag: str) -> None:
+        """Two blocks are two words."""
+        if tag not in INLINE:
+            self.handle_data(" ")
+
     @override
     def handle_data(self, data: str) -> None:
         if self._open and self._open[-1][0] in {"script", "style"}:
@@ -123,6 +130,7 @@ class _Reader(HTMLParser):
             self._close(names, " ".join("".join(words).split()))
             if opened == tag:
                 break
+        self._part(tag)
         if tag == "form":
             self._form = None
         if tag == "select":

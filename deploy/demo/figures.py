@@ -1,6 +1,6 @@
 """The figures of the chain, asked twice: of every service over HTTP, and counted on the topics themselves. Both must say the same."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,7 +12,8 @@ from deploy.local.stack import Stack
 from deploy.topology import SERVICES, Family
 from shared.events import certs, distribution, intake, refurb, routing
 from shared.events.base import Event
-from shared.kafka.wire import Access, read_on
+from shared.kafka.reader import read_on
+from shared.kafka.wire import Access
 from shared.message import Message
 
 E = TypeVar("E", bound=Event)
@@ -37,14 +38,17 @@ class Figures:
     sold: int
 
 
-async def counted(stack: Stack, donation: UUID | None = None) -> Figures:
-    """Count on the topics, each read as the service that owns it. An event that was sent twice counts once."""
+async def counted(stack: Stack, reference: str = "") -> Figures:
+    """Count on the topics, each read as the service that owns it; of one donation when its reference is given.
+
+    An event that was sent twice counts once.
+    """
     messages: dict[tuple[UUID, int], Message] = {}
     for family in stack.topology.families:
         if family.partners != "write":
             for message in await whole(stack, family):
                 messages[message.stream, message.version] = message
-    return add_up(messages.values(), donation)
+    return add_up(list(messages.values()), reference)
 
 
 async def whole(stack: Stack, family: Family) -> list[Message]:
@@ -54,9 +58,10 @@ async def whole(stack: Stack, family: Family) -> list[Message]:
     return [message async for message in read_on(access, {}, topics)]
 
 
-def add_up(messages: Iterable[Message], donation: UUID | None) -> Figures:
-    """Count messages by what they say; those of one donation alone when it is given."""
-    told = list(messages)
+def add_up(told: Sequence[Message], reference: str) -> Figures:
+    """Count messages by what they say."""
+    offered = {m.stream: event(m, intake.DonationOffered).reference for m in told if m.type == intake.DonationOffered.type}
+    donation = next(stream for stream, known in offered.items() if known == reference) if reference else None
     devices = {m.stream: event(m, refurb.DeviceReceived).donation_id for m in told if m.type == refurb.DeviceReceived.type}
     sold = [event(m, distribution.DeviceSold) for m in told if m.type == distribution.DeviceSold.type]
     sold = [sale for sale in sold if donation in {None, sale.donation_id}]
@@ -70,7 +75,7 @@ def add_up(messages: Iterable[Message], donation: UUID | None) -> Figures:
         return sum(1 for m in told if m.type == kind.type and donation in {None, devices.get(m.stream)})
 
     return Figures(
-        donations=sum(1 for m in told if m.type == intake.DonationOffered.type and donation in {None, m.stream}),
+        donations=sum(1 for stream in offered if donation in {None, stream}),
         consignments=sum(1 for one in given if donation in {None, one.donation_id}),
         devices=of_device(refurb.DeviceReceived),
         erasures_accepted=of_device(refurb.MediumSanitised),

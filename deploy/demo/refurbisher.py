@@ -39,14 +39,14 @@ class Client(Protocol):
     def read(self, family: str, *, group: bool = False) -> AsyncIterator[tuple[str, dict[str, Any]]]: ...
 
 
-def connect(refurbisher: str, bootstrap: str, password: str) -> AbstractAsyncContextManager[Client]:
+def connect(refurbisher: str, bootstrap: str, password: str, *, user: str = "") -> AbstractAsyncContextManager[Client]:
     """The partners' own client, as they would run it: a file, not a package of ours."""
     spec = importlib.util.spec_from_file_location("client", ROOT / "docs" / "partners" / "client.py")
     if spec is None or spec.loader is None:
         raise FileNotFoundError("docs/partners/client.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return cast("AbstractAsyncContextManager[Client]", module.Client(refurbisher, bootstrap, password))
+    return cast("AbstractAsyncContextManager[Client]", module.Client(refurbisher, bootstrap, password, user=user))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

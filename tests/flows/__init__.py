@@ -1,0 +1,1 @@
+"""The whole chain, in one stack of its own."""
