@@ -11,8 +11,9 @@ import asyncpg
 from shared import crash, metrics
 from shared.consumer import CellStopped, Consumer
 from shared.db import AWAY as DATABASE_AWAY
+from shared.kafka.reader import Reader
 from shared.kafka.wire import AWAY as BROKER_AWAY
-from shared.kafka.wire import Access, Reader
+from shared.kafka.wire import Access
 from shared.log import log
 from shared.message import Message
 

@@ -8,6 +8,7 @@ loses nothing: what is not committed is read again, what is not sent is sent at 
 import asyncio
 import base64
 import signal
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ import asyncpg
 from fastapi import APIRouter, FastAPI
 from granian.constants import Interfaces
 from granian.server.embed import Server
+from pydantic import ValidationError
 
 from shared import log as logging
 from shared.aggregate import Aggregates
@@ -29,8 +31,9 @@ from shared.desk import Desk
 from shared.history import take_in
 from shared.http import build_app
 from shared.jobs import Job, keep_running
+from shared.kafka.reader import read_on
 from shared.kafka.wire import AWAY as BROKER_AWAY
-from shared.kafka.wire import Access, Sender, read_on
+from shared.kafka.wire import Access, Sender
 from shared.log import log
 from shared.migrate import migrate
 from shared.outbox import Relay
@@ -232,7 +235,13 @@ def run(build: Callable[[S], Service], kind: type[S]) -> None:
     """Run a service until SIGTERM or SIGINT. Exits 1 with one clear line when it may not start (settings, password, changed migration)."""
     import uvloop
 
-    settings = kind()  # filled from the environment
+    try:
+        settings = kind()  # filled from the environment
+    except ValidationError as error:
+        wrong = "; ".join(
+            f"MAILLON_{'_'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors(include_input=False)
+        )
+        sys.exit(f"{kind.__name__}: {wrong}")
     logging.configure(settings.log_format, service=settings.service, replica=settings.replica)
     app, _ = assemble(build(settings))
     uvloop.run(serve(app, settings))

@@ -13,7 +13,7 @@ import pytest
 from shared import crash
 from shared.db import transaction
 from shared.history import consumed, fold_check, published
-from shared.kafka.wire import read_on
+from shared.kafka.reader import read_on
 from shared.message import Message
 from shared.settings import Settings
 from tests.shared.counter import AGGREGATES, Told

@@ -12,7 +12,7 @@ import pytest
 from shared.aggregate import Aggregate, Recorded, Versioned, Work, record
 from shared.errors import Outage, Refused
 from shared.history import Difference, Forked, consumed, contracts, fold_check, published, resend, take_in
-from shared.kafka.wire import read_on
+from shared.kafka.reader import read_on
 from shared.message import Message
 from shared.migrate import ChangedMigration, migrate
 from shared.settings import Settings

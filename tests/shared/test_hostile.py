@@ -12,7 +12,8 @@ import pytest
 
 from shared.consumer import CellStopped, Consumer
 from shared.db import connect, transaction
-from shared.kafka.wire import BATCH_BYTES, LONGEST_HEADER, MOST_HEADERS, Access, Reader, decode
+from shared.kafka.reader import BATCH_BYTES, Reader
+from shared.kafka.wire import LONGEST_HEADER, MOST_HEADERS, Access, decode
 from shared.message import Message
 from shared.migrate import migrate
 from shared.settings import Settings
