@@ -14,8 +14,8 @@ FUNCTION_LINES = 60
 FILE_LINES = 400
 TEST_FILE_LINES = 500
 FORBIDDEN_NAMES = {"utils", "util", "helpers", "helper", "common", "manager", "managers", "impl", "misc"}
-BEGIN_WITH_ONE = {"migrations", "data", "templates", "LC_MESSAGES"}
-"""Folders of services that begin with one file and grow: migrations by number, rules by date, pages, catalogues."""
+BEGIN_WITH_ONE = {"migrations", "data", "templates", "LC_MESSAGES", "golden"}
+"""Folders that begin with one file and grow: migrations by number, rules by date, pages, catalogues, versions of an event."""
 
 
 def python(files: Files) -> Iterator[tuple[str, ast.Module]]:
