@@ -7,7 +7,7 @@ import yaml
 
 from services.refurb import jobs, pages, web
 from services.refurb.domain import arrival, consignment, device, grading, life, receipt
-from services.refurb.reactions import REACTIONS, Partners
+from services.refurb.reactions import Partners, reactions
 from services.refurb.settings import DATA, RefurbSettings
 from services.refurb.store import (
     ARRIVALS,
@@ -118,7 +118,7 @@ def build(settings: RefurbSettings) -> Service:
     return Service(
         settings=settings,
         aggregates=AGGREGATES,
-        reactions=REACTIONS,
+        reactions=reactions(book),
         hears={
             "routing.consignments": "refurbishers",
             "refurb.inbound": "refurbishers",

@@ -33,9 +33,9 @@ def device_stream(refurbisher: str, device_ref: str) -> UUID:
     return stream_id("device", refurbisher, device_ref.strip().upper())
 
 
-def assigned(_: Message, event: ConsignmentAssigned) -> Sequence[Command]:
-    """Expect what routing assigned."""
-    expected = consignment.ConsignmentExpected(
+def expectation(event: ConsignmentAssigned) -> consignment.ConsignmentExpected:
+    """What refurb needs of a consignment."""
+    return consignment.ConsignmentExpected(
         consignment_id=event.consignment_id,
         reference=event.reference,
         donation_id=event.donation_id,
@@ -45,7 +45,6 @@ def assigned(_: Message, event: ConsignmentAssigned) -> Sequence[Command]:
         required_class=event.required_class,
         declared=event.declared,
     )
-    return [consignment.ExpectConsignment(id=expected_stream(event.consignment_id), expected=expected)]
 
 
 def scheduled(message: Message, event: ConsignmentScheduled) -> Sequence[Command]:
@@ -63,18 +62,28 @@ def sold(_: Message, event: DeviceSold) -> Sequence[Command]:
     return [device.HandOverDevice(id=event.device_id, sale_id=event.sale_id, sold_at=event.sold_at)]
 
 
-REACTIONS: Reactions = {
-    ConsignmentAssigned: assigned,
-    ConsignmentScheduled: scheduled,
-    ConsignmentEnded: ended,
-    DeviceSold: sold,
-}
-
-
 class Consignments(Protocol):
-    """Where a reaction looks a consignment up."""
+    """Where a reaction looks a consignment up. Noting one early is harmless: commands check it in the transaction."""
 
     def get(self, consignment_id: UUID) -> Consignment | None: ...
+
+    def note(self, expected: consignment.ConsignmentExpected) -> None: ...
+
+
+def reactions(book: Consignments) -> Reactions:
+    """What follows from what our own services tell. A consignment is noted at once: its devices may come in the same batch."""
+
+    def assigned(_: Message, event: ConsignmentAssigned) -> Sequence[Command]:
+        expected = expectation(event)
+        book.note(expected)
+        return [consignment.ExpectConsignment(id=expected_stream(event.consignment_id), expected=expected)]
+
+    return {
+        ConsignmentAssigned: assigned,
+        ConsignmentScheduled: scheduled,
+        ConsignmentEnded: ended,
+        DeviceSold: sold,
+    }
 
 
 class Originals(Protocol):

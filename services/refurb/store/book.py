@@ -6,7 +6,7 @@ One that is not here is asked of the table by `refresh`, a moment later; the mes
 from collections.abc import Iterable
 from uuid import UUID
 
-from services.refurb.domain.consignment import Consignment
+from services.refurb.domain.consignment import Consignment, ConsignmentExpected, evolve
 from services.refurb.store.rows import CONSIGNMENTS
 from shared.aggregate import Versioned
 from shared.desk import Desk
@@ -25,6 +25,10 @@ class Book:
         if found is None and len(self.asked) < 10_000:
             self.asked.add(consignment_id)
         return found
+
+    def note(self, expected: ConsignmentExpected) -> None:
+        """Note what routing just said."""
+        self.known.setdefault(expected.consignment_id, evolve(Consignment(), expected))
 
     async def load(self, desk: Desk) -> None:
         """Fetch what goes on, once at the start."""
