@@ -21,6 +21,7 @@ RULES = Rules(
     per_km=1.0,
     per_full_load=300.0,
     full_at=1.0,
+    least_share=0.25,
     collection_lead_days=3,
     few_devices=10,
     near_km=30,

@@ -88,6 +88,27 @@ def test_nobody_can_then_it_waits_and_says_why() -> None:
     ]
 
 
+def test_more_than_anybody_has_places_is_shared_out() -> None:
+    third = workshop("third", 46.8, -0.66, laptop=80)
+    taken: dict[str, dict[DeviceType, int]] = {"far": {"laptop": 10}, "third": {"laptop": 70}}
+    commands = planned(wish({"laptop": 250}), NEAR, FAR, third, taken=taken)
+    assert [(e.refurbisher, dict(e.declared)) for e in assignments(commands)] == [
+        ("near", {"laptop": 100}),
+        ("far", {"laptop": 90}),  # third has room for ten: a crumb
+    ]
+    [waits] = [command for command in commands if isinstance(command, LetWait)]
+    assert dict(waits.devices) == {"laptop": 60}
+    assert {c.excluded for c in waits.candidates} == {"too_small"}
+
+
+def test_what_one_could_take_later_is_not_shared_out() -> None:
+    small = workshop("small", 45.73, 4.9, laptop=50)
+    taken: dict[str, dict[DeviceType, int]] = {"near": {"laptop": 80}}
+    [waits] = planned(wish({"laptop": 60}), NEAR, small, taken=taken)
+    assert isinstance(waits, LetWait)
+    assert [c.excluded for c in waits.candidates] == ["too_small", "capacity"]
+
+
 def test_an_unknown_place_waits_for_a_person() -> None:
     [waits] = planned(wish(postal_code="99999"), NEAR)
     assert isinstance(waits, LetWait)

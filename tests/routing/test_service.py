@@ -1,5 +1,6 @@
 """routing at work, on the real broker and database, through its real wiring."""
 
+import asyncio
 from datetime import date
 from uuid import UUID
 
@@ -75,21 +76,46 @@ async def test_when_all_refuse_it_waits_and_the_board_says_why(chain: Chain) -> 
     assert "Groupe ARES a déjà refusé ce don" in page
 
 
-async def test_what_waits_goes_as_soon_as_there_is_room(chain: Chain) -> None:
-    for refurbisher in ("trira", "ares", "bocage"):
-        await chain.declare(refurbisher, {"laptop": 5})
-    await chain.site.until(lambda: known(chain, 3))
+async def test_what_waits_goes_as_soon_as_there_is_room(chain: Chain, ground: Ground, site: Site) -> None:
+    for refurbisher, places in {"trira": 12, "ares": 0, "bocage": 0}.items():
+        await chain.declare(refurbisher, {"laptop": places})
+    await site.until(lambda: known(chain, 3))
+    first = Chain(ground, site)
+    await first.offer({"laptop": 12})
+    await first.settles(("trira", "scheduled"))
     await chain.offer({"laptop": 12})
 
     async def waits() -> bool:
-        async with chain.site.desk.read() as tx:
+        async with site.desk.read() as tx:
             found = await store.waiting(tx, 10)
-        return [c.excluded for wish in found.values() for c in wish.waits] == ["capacity"] * 3
+        return [(c.refurbisher, c.excluded) for wish in found.values() for c in wish.waits] == [
+            ("trira", "capacity"),
+            ("ares", "closed"),
+            ("bocage", "closed"),
+        ]
 
-    await chain.site.until(waits)
+    await site.until(waits)
     assert await chain.consignments() == []
     await chain.declare("bocage", {"laptop": 30})
     await chain.settles(("bocage", "scheduled"))
+
+
+async def test_planners_at_the_same_moment_assign_once(chain: Chain) -> None:
+    """The job has one runner; should there be two all the same, wish and refurbisher refuse the second."""
+    country: Country = chain.site.service.state["country"]
+    others = [Chain(chain.ground, chain.site) for _ in range(5)]
+    for one in others:
+        await one.offer({"laptop": 50})
+    for _ in range(8):
+        await asyncio.gather(*(jobs.turn(chain.site.desk, country) for _ in range(4)))
+
+    async def placed() -> bool:
+        return bool(await chain.site.desk.pool.fetchval("SELECT count(*) = 5 FROM consignments"))
+
+    await chain.site.until(placed)
+    taken = await chain.site.desk.pool.fetch("SELECT refurbisher, count(*) AS n FROM consignments GROUP BY 1")
+    assert sum(row["n"] for row in taken) == 5
+    assert {row["refurbisher"]: row["n"] for row in taken}["trira"] <= 2  # 120 places
 
 
 async def known(chain: Chain, refurbishers: int) -> bool:

@@ -59,9 +59,19 @@ def test_equal_costs_are_told_apart_by_name_in_any_order() -> None:
         ({"laptop": 10}, "Destroy", frozenset(), 0, "erasure_class"),
         ({"laptop": 10}, "Clear", frozenset(), 91, "capacity"),
         ({"laptop": 10}, "Clear", frozenset(), 90, None),
+        ({"laptop": 101}, "Clear", frozenset(), 0, "too_small"),
         ({"printer": 1}, "Destroy", frozenset({"near"}), 99, "refused_before"),
     ],
-    ids=["refused", "skill", "one skill of two", "erasure", "one too many", "just fits", "the lasting reason first"],
+    ids=[
+        "refused",
+        "skill",
+        "one skill of two",
+        "erasure",
+        "one too many",
+        "just fits",
+        "never fits",
+        "the lasting reason first",
+    ],
 )
 def test_why_it_cannot_be(
     devices: dict[DeviceType, int], required: MethodClass, refused: frozenset[str], taken: int, reason: str | None
@@ -76,9 +86,9 @@ def test_a_refurbisher_that_declares_a_new_kind_has_the_skill() -> None:
     assert found.excluded is None
 
 
-def test_a_refurbisher_that_declares_no_places_is_full_not_unskilled() -> None:
+def test_a_refurbisher_that_declares_no_places_is_closed_not_unskilled() -> None:
     [found] = weigh(asked({"laptop": 1}), [(NEAR, Load(weekly_places={}))], RULES)
-    assert (found.excluded, found.load) == ("capacity", 1.0)
+    assert (found.excluded, found.load) == ("closed", 1.0)
 
 
 def test_who_can_stands_before_who_is_cheaper_but_cannot() -> None:

@@ -64,6 +64,7 @@ class Rules(Fact):
     per_km: float = Field(ge=0)
     per_full_load: float = Field(ge=0)
     full_at: float = Field(gt=0)
+    least_share: float = Field(gt=0, le=1)
     collection_lead_days: int = Field(ge=0)
     few_devices: int = Field(ge=0)
     near_km: int = Field(ge=0)

@@ -1,7 +1,7 @@
 """From what waits to commands: who gets which part of a donation, and when it is collected. Pure: the planner job feeds it."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -58,15 +58,11 @@ def plan(donation: UUID, wish: Wish, loads: Mapping[str, Load], country: Country
 def shared_out(wish: Wish, place: Place, loads: Mapping[str, Load], country: Country) -> tuple[list[Share], Share]:
     """Everything to one refurbisher where one can take it all; else type by type, and types with the same winner together.
 
-    Gives the shares that found one, and what found none (with the candidates of its first type, each with its reason).
+    More of one type than anybody has places in a week goes to several. Gives the shares that found a refurbisher, and what
+    found none (with the candidates of its first type, each with its reason).
     """
     loads = dict(loads)
-    asked = Asked(
-        place=place,
-        devices=wish.remaining,
-        required_class=wish.required_class,
-        refused_by=frozenset(wish.refused_by),
-    )
+    asked = Asked(place=place, devices=wish.remaining, required_class=wish.required_class, refused_by=frozenset(wish.refused_by))
     whole = weighed(asked, loads, country)
     if whole and whole[0].excluded is None:
         return [Share(devices=wish.remaining, candidates=whole)], Share(devices={})
@@ -74,25 +70,43 @@ def shared_out(wish: Wish, place: Place, loads: Mapping[str, Load], country: Cou
     waiting: dict[DeviceType, int] = {}
     why: list[Candidate] = []
     for kind, count in sorted(wish.remaining.items()):
-        candidates = weighed(
-            Asked(
-                place=place,
-                devices={kind: count},
-                required_class=wish.required_class,
-                refused_by=asked.refused_by,
-            ),
-            loads,
-            country,
-        )
-        if not candidates or candidates[0].excluded is not None:
-            waiting[kind] = count
+        candidates = weighed(replace(asked, devices={kind: count}), loads, country)
+        left = count
+        for candidate, devices in takers(replace(asked, devices={kind: count}), candidates, loads, country):
+            slug = candidate.refurbisher
+            others = [other for other in candidates if other.refurbisher != slug]
+            before = winners.get(slug, Share(devices={}, candidates=[candidate, *others]))
+            winners[slug] = Share(devices={**before.devices, kind: devices}, candidates=before.candidates)
+            loads[slug] = loads[slug].plus({kind: devices})
+            left -= devices
+        if left:
+            waiting[kind] = left
             why = why or candidates
-            continue
-        winner = candidates[0].refurbisher
-        before = winners.get(winner, Share(devices={}, candidates=candidates))
-        winners[winner] = Share(devices={**before.devices, kind: count}, candidates=before.candidates)
-        loads[winner] = loads[winner].plus({kind: count})
     return list(winners.values()), Share(devices=waiting, candidates=why)
+
+
+def takers(
+    asked: Asked, candidates: Sequence[Candidate], loads: Mapping[str, Load], country: Country
+) -> list[tuple[Candidate, int]]:
+    """Who takes how many of one type: the first that can take all; several only where nobody ever could take all.
+
+    A share fills a good part of a week, so that a large donation does not go in crumbs, one for each place that becomes free.
+    """
+    [(kind, count)] = asked.devices.items()
+    if candidates and candidates[0].excluded is None:
+        return [(candidates[0], count)]
+    rules, reasons = country.rules, {candidate.excluded for candidate in candidates}
+    if "too_small" not in reasons or "capacity" in reasons:
+        return []
+    found, left = [], count
+    for candidate in weighed(replace(asked, devices={kind: 1}), loads, country):
+        load = loads[candidate.refurbisher]
+        devices = min(left, load.free(kind, rules.full_at))
+        enough = devices == left or devices >= rules.least_share * load.weekly_places.get(kind, 0)
+        if candidate.excluded is None and devices and enough:
+            found.append((candidate, devices))
+            left -= devices
+    return found
 
 
 def weighed(asked: Asked, loads: Mapping[str, Load], country: Country) -> list[Candidate]:

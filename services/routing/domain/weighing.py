@@ -36,6 +36,10 @@ class Load:
         more = {kind: self.outstanding.get(kind, 0) + devices.get(kind, 0) for kind in {*self.outstanding, *devices}}
         return Load(weekly_places=self.weekly_places, outstanding=more)
 
+    def free(self, kind: DeviceType, full_at: float) -> int:
+        """Places left for a type."""
+        return max(0, int(self.weekly_places.get(kind, 0) * full_at) - self.outstanding.get(kind, 0))
+
     def fits(self, devices: Mapping[DeviceType, int], full_at: float) -> bool:
         """Tell whether every type still has room for what is asked."""
         return all(
@@ -81,6 +85,10 @@ def excluded(asked: Asked, workshop: Workshop, load: Load, rules: Rules) -> str 
         return "skill"
     if STRENGTH[workshop.erasure] < STRENGTH[asked.required_class]:
         return "erasure_class"
+    if any(not load.weekly_places.get(kind) for kind in asked.devices):
+        return "closed"
+    if not Load(weekly_places=load.weekly_places).fits(asked.devices, rules.full_at):
+        return "too_small"
     if not load.fits(asked.devices, rules.full_at):
         return "capacity"
     return None

@@ -32,7 +32,7 @@ class Outlines:
 def outlines(svg: str) -> Outlines:
     """Take the shapes out of `data/france.svg`, our own file: pages may hold no style of their own."""
     boxes = re.findall(r'<rect id="inset-\d+" ([^/]*)/>', svg)
-    paths = re.findall(r'<path id="dep-(\w+)" data-name="([^"]*)" d="([^"]*)"/>', svg)
+    paths = re.findall(r'<path id="dep-(\w+)" data-name="([^"]*)" d="([^"]*)"', svg)
     drawn = "".join(f'<rect class="inset" {box}/>' for box in boxes) + '<g class="r">'
     drawn += "".join(f'<path d="{d}"/>' for _, _, d in paths) + "</g>"
     return Outlines(Markup(drawn), {code: name for code, name, _ in paths})  # noqa: S704 our own file

@@ -29,6 +29,8 @@ EXCLUDED: Mapping[str, str] = {
     "refused_before": "a déjà refusé ce don",
     "skill": "ne traite pas ce type d'appareil",
     "erasure_class": "n'atteint pas le niveau d'effacement demandé",
+    "closed": "n'ouvre pas de place pour ce type d'appareil en ce moment",
+    "too_small": "n'a pas autant de places en une semaine",
     "capacity": "n'a plus assez de places cette semaine",
 }
 FAILURES: Mapping[str, str] = {
