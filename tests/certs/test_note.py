@@ -54,7 +54,11 @@ def test_another_key_of_the_same_name_is_refused() -> None:
 def test_a_signature_by_a_witness_does_not_disturb() -> None:
     witness = Ed25519PrivateKey.generate()
     theirs = note.sign(Checkpoint(origin="witness.test", size=7, root=bytes(32)), witness).splitlines()[-1]
-    assert note.opened(f"{note.sign(STATE, KEY)}{theirs}\n", BY) == STATE
+    body, _, ours = note.sign(STATE, KEY).partition("\n\n")
+    assert note.opened(f"{body}\n\n{theirs}\n{ours}", BY) == STATE
+    assert note.opened(f"{body}\n\n{ours}{theirs}\n", BY) == STATE
+    with pytest.raises(BadNoteError):
+        note.opened(f"{body}\n\n{theirs}\n", BY)
 
 
 def test_a_proof_comes_back_as_it_was_written() -> None:

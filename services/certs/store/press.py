@@ -32,7 +32,7 @@ class Press:
 
     folder: Path
     workers: int = 1
-    idle_s: float = 20.0
+    idle_s: float = 10.0
     longest_s: float = 60.0
     pool: ProcessPoolExecutor | None = None
     busy: int = 0
