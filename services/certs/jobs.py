@@ -124,7 +124,7 @@ class Issuer:
         document = await self.press.render(body)
         sha256 = await asyncio.to_thread(self.documents.keep, document)
         command = LogDocument(id=draft_id(consignment), document_sha256=sha256, document_bytes=len(document), leaf_index=size)
-        await desk.carry_out([command], also=lambda tx: tables.grow(tx, consignment))
+        await desk.carry_out([command], also=tables.grow)
 
     async def issue(self, desk: Desk, consignment: UUID) -> None:
         """Sign, store, tell. A repeat makes the same bytes, and tells nothing."""

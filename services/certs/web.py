@@ -34,7 +34,7 @@ async def download(request: Request, desk: At, number: str, droit: str = "") -> 
     async with desk.read() as tx:
         certificate = await tables.certificate(tx, number) if NUMBER.fullmatch(number) else None
         draft = await tables.draft_numbered(tx, number)
-    if certificate is None or certificate.document_sha256 is None or draft is None:
+    if certificate is None or certificate.document_sha256 is None:
         raise NotYet("certificate_unknown", number=number)
     documents: Documents = request.app.state.documents
     content = await asyncio.to_thread(documents.read, certificate.document_sha256)
@@ -44,9 +44,11 @@ async def download(request: Request, desk: At, number: str, droit: str = "") -> 
     return Response(content, media_type="application/pdf", headers=PRIVATE | named)
 
 
-async def made_again(request: Request, desk: Desk, draft: Draft, sha256: str, documents: Documents) -> bytes:
+async def made_again(request: Request, desk: Desk, draft: Draft | None, sha256: str, documents: Documents) -> bytes:
     """A file that was lost, from what is committed. Raises Outage when other keys or another typst make other bytes."""
     sealed: Callable[[Desk, Draft], Awaitable[bytes]] = request.app.state.sealed
+    if draft is None:
+        raise Outage("document_lost", sha256=sha256)
     content = await sealed(desk, draft)
     if digest(content) != sha256:
         raise Outage("document_lost", sha256=sha256)

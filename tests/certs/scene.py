@@ -63,3 +63,7 @@ def without_jobs(build: Any) -> Any:
 async def counts(site: Site) -> dict[str, Any]:
     async with site.desk.read() as tx:
         return await tables.figures(tx)
+
+
+async def certified(site: Site, number: int) -> bool:
+    return bool((await counts(site))["certificates"] == number)

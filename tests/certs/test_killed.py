@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
+from deploy.local import postgres
+from deploy.local.platform import Platform
 from services.certs.app import build
-from services.certs.domain import verification
+from services.certs.domain import merkle, note, verification
 from services.certs.settings import CertsSettings
 from services.certs.store import tables
 from services.certs.store.files import Documents, trust
@@ -79,11 +81,7 @@ async def test_killed_at_any_moment_it_certifies_each_consignment_once(
     await until(lambda: not any(alive(pid) for pid in workers), 10)
 
     async with running(build, certs_settings) as site:
-
-        async def all_there() -> bool:
-            return bool((await scene.counts(site))["certificates"] == len(stories))
-
-        await until(all_there, 60)
+        await until(lambda: scene.certified(site, len(stories)), 60)
         await asyncio.sleep(1)
         figures = await scene.counts(site)
         assert {k: figures[k] for k in ("certificates", "drafts", "log_size", "devices", "erased", "not_erased")} == {
@@ -103,3 +101,36 @@ async def test_killed_at_any_moment_it_certifies_each_consignment_once(
             data = documents.read(known.document_sha256 or "")
             assert data is not None
             assert verification.verify(data, keys).ok
+
+
+async def test_a_lost_database_comes_back_without_a_second_certificate_and_without_a_fork(
+    certs_settings: CertsSettings, publisher: Publisher, platform: Platform
+) -> None:
+    before, after = [Story(), Story()], Story()
+    async with running(build, certs_settings) as site:
+        for story in before:
+            await scene.tell(publisher, story, erased=["1"])
+        await until(lambda: scene.certified(site, 2), 60)
+        async with site.desk.read() as tx:
+            signed = (await tables.latest_checkpoints(tx, 1))[0]["note"]
+            leaves = await tables.leaves(tx, 0, 10)
+        await until(lambda: site.desk.pool.fetchval("SELECT NOT EXISTS (SELECT FROM outbox)"))
+    name, role, password = await postgres.fresh_database(platform.postgres_url)
+    url = postgres.with_role(platform.postgres_url, role, password, name)
+    again = certs_settings.model_copy(update={"database_url": SecretStr(url)})
+    by = verification.Trust.read(trust(certs_settings.keys_folder)).log
+    async with running(build, again) as site:
+        await scene.tell(publisher, after, erased=["1"], failed=["2"])
+        await until(lambda: scene.certified(site, 3), 60)
+        figures = await scene.counts(site)
+        assert (figures["certificates"], figures["log_size"], figures["drafts"], figures["erased"]) == (3, 3, 1, 3)
+        async with site.desk.read() as tx:
+            old, new = note.opened(signed, by), note.opened((await tables.latest_checkpoints(tx, 1))[0]["note"], by)
+            assert (await tables.leaves(tx, 0, 10))[:2] == leaves
+            found = await tables.nodes(tx, merkle.needed(lambda read: merkle.consistency(2, 3, read)))
+        path = merkle.consistency(2, 3, merkle.reader(found))
+        merkle.check_consistency(old.size, new.size, old.root, new.root, path)
+        async with site.client(staff=True) as client:
+            for story in before:
+                assert (await client.get(f"/certs/documents/{story.number}")).status_code == 200
+    await postgres.drop_database(platform.postgres_url, name, role)

@@ -25,6 +25,7 @@ async def ripe(tx: Tx, limit: int) -> list[UUID]:
         SELECT c.consignment_id FROM custodies c JOIN held h USING (consignment_id)
         WHERE c.counted > 0 AND c.reference IS NOT NULL AND c.ended IS NULL
           AND NOT EXISTS (SELECT FROM drafts d WHERE d.consignment_id = c.consignment_id)
+          AND NOT EXISTS (SELECT FROM certificates i WHERE i.consignment_id = c.consignment_id)
         GROUP BY c.consignment_id, c.counted HAVING count(*) >= c.counted AND bool_and(h.outcome <> 'open')
         ORDER BY c.consignment_id LIMIT $1
         """,
@@ -80,8 +81,13 @@ async def certificate(tx: Tx, number: str) -> Certificate | None:
 
 
 async def log_size(tx: Tx) -> int:
-    """How many entries the log has. They are numbered without a gap: each was added by a transaction that saw the one before."""
-    size: int = await tx.connection.fetchval("SELECT coalesce(max(leaf_index) + 1, 0) FROM drafts")
+    """How many entries the log has. They are numbered without a gap: each was added by a transaction that saw the one before.
+
+    Certificates count too: after the loss of a database they come back from our own topic, their drafts do not.
+    """
+    size: int = await tx.connection.fetchval(
+        "SELECT coalesce(max(leaf_index) + 1, 0) FROM (SELECT leaf_index FROM drafts UNION ALL SELECT leaf_index FROM certificates) _"
+    )
     return size
 
 
@@ -98,16 +104,25 @@ async def nodes(tx: Tx, wanted: Iterable[merkle.Node]) -> dict[merkle.Node, byte
     return {(row["level"], row["place"]): row["hash"] for row in rows}
 
 
-async def grow(tx: Tx, consignment: UUID) -> None:
-    """Complete the tree with the entry of `consignment`, in the transaction that added it. Repeating changes nothing."""
-    entry = await draft(tx, consignment)
-    if entry is None or entry.leaf_index is None or entry.leaf_hash is None:
-        return
-    leaf, index = bytes.fromhex(entry.leaf_hash), entry.leaf_index
+async def grow(tx: Tx) -> None:
+    """Complete the tree with the entries that are not in it yet, in the transaction that added them."""
+    missing = await tx.connection.fetch(
+        """
+        SELECT DISTINCT leaf_index, leaf_hash
+        FROM (SELECT leaf_index, leaf_hash FROM drafts UNION ALL SELECT leaf_index, leaf_hash FROM certificates) _
+        WHERE leaf_index IS NOT NULL AND NOT EXISTS (SELECT FROM nodes WHERE level = 0 AND place = leaf_index)
+        ORDER BY leaf_index
+        """
+    )
+    for row in missing:
+        await _append(tx, row["leaf_index"], bytes.fromhex(row["leaf_hash"]))
+
+
+async def _append(tx: Tx, index: int, leaf: bytes) -> None:
     left = await nodes(tx, merkle.needed(lambda read: merkle.append(index, leaf, read)))
     made = merkle.append(index, leaf, merkle.reader(left))
     await tx.connection.execute(
-        "INSERT INTO nodes (level, place, hash) SELECT * FROM unnest($1::int[], $2::bigint[], $3::bytea[]) ON CONFLICT DO NOTHING",
+        "INSERT INTO nodes (level, place, hash) SELECT * FROM unnest($1::int[], $2::bigint[], $3::bytea[])",
         [level for level, _ in made],
         [place for _, place in made],
         list(made.values()),
@@ -128,9 +143,9 @@ async def latest_checkpoints(tx: Tx, limit: int) -> list[Mapping[str, Any]]:
 
 async def leaves(tx: Tx, start: int, limit: int) -> list[str]:
     rows = await tx.connection.fetch(
-        "SELECT leaf_hash FROM drafts WHERE leaf_index >= $1 ORDER BY leaf_index LIMIT $2", start, limit
+        "SELECT hash FROM nodes WHERE level = 0 AND place >= $1 ORDER BY place LIMIT $2", start, limit
     )
-    return [row["leaf_hash"] for row in rows]
+    return [row["hash"].hex() for row in rows]
 
 
 async def figures(tx: Tx) -> dict[str, Any]:
@@ -144,7 +159,7 @@ async def figures(tx: Tx) -> dict[str, Any]:
                (SELECT count(*) FROM held WHERE outcome = 'ready') AS devices_ready,
                (SELECT count(*) FROM held WHERE outcome = 'scrapped') AS devices_scrapped,
                (SELECT count(*) FROM drafts) AS drafts,
-               (SELECT coalesce(max(leaf_index) + 1, 0) FROM drafts) AS log_size,
+               (SELECT count(*) FROM nodes WHERE level = 0) AS log_size,
                count(*) AS certificates, coalesce(sum(devices), 0)::bigint AS devices, coalesce(sum(erased), 0)::bigint AS erased,
                coalesce(sum(not_erased), 0)::bigint AS not_erased,
                coalesce(sum(devices - erased - not_erased), 0)::bigint AS without_medium,
