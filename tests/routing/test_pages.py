@@ -69,6 +69,14 @@ async def test_the_map_and_the_table_tell_the_same(chain: Chain, staff: httpx.As
     assert f"/routing/envois/{one['id']}" in page
 
 
+async def test_one_place_has_one_figure_however_many_ways_it_takes(chain: Chain, staff: httpx.AsyncClient) -> None:
+    await chain.offer({"laptop": 400})
+    await chain.settles(("trira", "scheduled"), ("ares", "scheduled"), ("bocage", "scheduled"))
+    page = (await staff.get("/routing/")).text
+    assert page.count('<path class="flow"') == 3
+    assert re.findall(r'<text class="s"[^>]*>([^<]*)</text>', page) == ["Rhône 400"]
+
+
 async def test_a_form_posted_twice_is_one_fact(chain: Chain, staff: httpx.AsyncClient) -> None:
     await chain.offer({"laptop": 12})
     [one] = await chain.settles(("trira", "scheduled"))

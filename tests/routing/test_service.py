@@ -7,8 +7,11 @@ from uuid import UUID
 import pytest
 
 from services.routing import jobs, store
+from services.routing.domain.consignments import AssignConsignment
 from services.routing.domain.planning import Country
+from services.routing.domain.wishes import consignment_id
 from tests.routing.chain import Chain
+from tests.routing.samples import assigned
 from tests.support.service import Ground, Site
 
 
@@ -118,6 +121,21 @@ async def test_planners_at_the_same_moment_assign_once(chain: Chain) -> None:
     assert {row["refurbisher"]: row["n"] for row in taken}["trira"] <= 2  # 120 places
 
 
+async def test_what_a_restored_database_forgot_is_not_assigned_twice(chain: Chain) -> None:
+    """The consignment was taken in again from its topic; the wish, which is ours alone, knows nothing of it."""
+    there = consignment_id(chain.donation, 1)
+    event = assigned(there, "ares").model_copy(update={"donation_id": chain.donation})
+    await chain.site.desk.carry_out([AssignConsignment(id=there, event=event)])
+    await chain.offer({"laptop": 12})
+    [one] = await chain.settles(("ares", "scheduled"))
+    assert one["id"] == str(there)
+    await chain.site.until(lambda: takes_up(chain, "ares"))
+
+
+async def takes_up(chain: Chain, refurbisher: str) -> bool:
+    return await chain.held(refurbisher) == 12
+
+
 async def known(chain: Chain, refurbishers: int) -> bool:
     count: int = await chain.site.desk.pool.fetchval("SELECT count(*) FROM refurbishers WHERE weekly_places <> 'null'")
     return count == refurbishers
@@ -204,8 +222,6 @@ async def holds(chain: Chain, devices: int) -> bool:
 
 async def test_a_refusal_that_comes_before_its_consignment_waits_for_it(chain: Chain) -> None:
     """Only after our database was put back in time; it releases itself."""
-    from services.routing.domain.wishes import consignment_id
-
     await chain.turn_down(consignment_id(chain.donation, 1), "trira")
 
     async def parked() -> bool:

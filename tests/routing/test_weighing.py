@@ -92,7 +92,7 @@ def test_a_refurbisher_that_declares_no_places_is_closed_not_unskilled() -> None
 
 
 def test_who_can_stands_before_who_is_cheaper_but_cannot() -> None:
-    found = weigh(asked({"laptop": 20}), [(NEAR, load(95)), (FAR, load(0))], RULES)
+    found = weigh(asked({"laptop": 60}), [(NEAR, load(45)), (FAR, load(0))], RULES)
     assert [(c.refurbisher, c.excluded) for c in found] == [("far", None), ("near", "capacity")]
 
 

@@ -175,6 +175,15 @@ def flows(found: Mapping[UUID, Consignment], country: Country, map_of: Projectio
     return sorted(made, key=lambda flow: (-flow.devices, flow.origin, flow.refurbisher, flow.by))
 
 
+def dots(found: list[Flow]) -> list[tuple[float, float, str, int]]:
+    """Where flows begin: one dot and one figure a department, however many ways its devices take."""
+    sums: dict[str, tuple[float, float, int]] = {}
+    for flow in found:
+        x, y, devices = sums.get(flow.origin, (*flow.dot, 0))
+        sums[flow.origin] = (x, y, devices + flow.devices)
+    return [(x, y, name, devices) for name, (x, y, devices) in sums.items()]
+
+
 def curve(a: tuple[float, float], b: tuple[float, float]) -> str:
     """A line that bends to one side, so that ways there and back stay apart."""
     middle = (a[0] + b[0]) / 2 - (b[1] - a[1]) * 0.15, (a[1] + b[1]) / 2 + (b[0] - a[0]) * 0.15

@@ -108,6 +108,7 @@ async def board_context(desk: Desk, site: Site) -> dict[str, Any]:
         "settled": board.rows(settled, site.country, site.outlines, today),
         "waiting": board.waiting(wishes, site.country, site.outlines),
         "flows": flows,
+        "dots": board.dots(flows),
         "rings": board.rings(loads, declared, site.country, site.map),
         "shapes": site.outlines.shapes,
         "rules": site.country.rules,
