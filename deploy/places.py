@@ -10,6 +10,7 @@ from base64 import b64encode
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, get_type_hints
@@ -69,6 +70,8 @@ class Place:
             raise Unreachable(f"{self.service}: {error}: start the service once, it makes its tables") from None
         except asyncpg.InsufficientPrivilegeError as error:
             raise Unreachable(f"{self.service}: {error}: use the service's own role") from None
+        except asyncpg.ReadOnlySQLTransactionError:
+            raise Unreachable(f"{self.service}: this database only reads: it is a standby, name the primary") from None
         except (OSError, asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError) as error:
             raise Unreachable(f"{self.service}: lost the database ({type(error).__name__}): do the same again") from None
         finally:
@@ -139,6 +142,7 @@ def read(file: Path) -> dict[str, str]:
     return {name.strip(): value for name, _, value in lines}
 
 
+@cache
 def built(name: str) -> "Service":
     """A service's own wiring, on settings that lead nowhere and in a folder that goes away: for what it hears, tells and keeps."""
     app = importlib.import_module(f"services.{name}.app")
