@@ -90,7 +90,16 @@ def show(desk: Desk, request: Request, template: str, who: Visitor | None, statu
     known = desk.state["refurbishers"].get(who.refurbisher, {}) if who else {}
     place = f"{known['name']}, {known['town']}" if known else "Tous les ateliers" if who else ""
     pages: Pages = desk.state["pages"]
-    return pages.render(request, template, status, place=place, here=request.url.path, signed_in=who is not None, **context)
+    return pages.render(
+        request,
+        template,
+        status,
+        place=place,
+        here=request.url.path,
+        signed_in=who is not None,
+        staff=bool(who and not known),
+        **context,
+    )
 
 
 def named(desk: Desk, slug: str) -> str:

@@ -1,5 +1,6 @@
 """Labelled reports are judged right, and no mutation of an accepted one is accepted."""
 
+import json
 import random
 import re
 from collections.abc import Iterator
@@ -181,6 +182,99 @@ def test_no_mutation_of_an_accepted_report_is_accepted(name: str) -> None:
         if cases.judged(labelled, {"nwipe.log": data})["media"][0]["accepted"]
     ]
     assert taken == []
+
+
+@pytest.mark.parametrize("name", ACCEPTED)
+def test_no_figure_that_counts_may_change(name: str) -> None:
+    labelled, files = case(name)
+    data = files["nwipe.log"]
+    lines = data.split(b"\n")
+    taken = []
+    for i, line in enumerate(lines):
+        if not RESTS_ON.search(line) or b"/dev/sdb" in line:
+            continue
+        for at in range(len(line)):
+            if line[at : at + 1].isdigit() and not is_date(line, at) and not is_model(line, at):
+                digit = b"%d" % ((int(line[at : at + 1]) + 1) % 10)
+                changed = b"\n".join([*lines[:i], line[:at] + digit + line[at + 1 :], *lines[i + 1 :]])
+                if cases.judged(labelled, {"nwipe.log": changed})["media"][0]["accepted"]:
+                    taken.append((line, at))
+    assert taken == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        (b"       sda |           0 |", b"       sda |           7 |", "write_errors"),
+        (
+            b"|                    0 |                    0",
+            b"|                    9 |                    0",
+            "verification_errors",
+        ),
+        (b"|                    0 |                    0", b"|                    0 |                    9", "write_errors"),
+        (b"/WD-WCAYU1220417", b"/???????????????", "contradictory"),
+        (b"S/N=WD-WCAYU1220417", b"S/N=", "contradictory"),
+        (b"/WD-WCAYU1220417", b"/WD-WCAYU1220418", "contradictory"),
+        (b"notice: Opened", b" error: read failed", "contradictory"),
+        (b"warning: modprobe command not found.", b"warning: *** HIDDEN SECTORS DETECTED ! *** on /dev/sda", "capacity_short"),
+        (b"Nwipe successfully completed. See", b"Nwipe completed. See", "truncated"),
+        (b"[2026/11/23 09:37:01]  notice: Verifying", b"[2026/11/23 09:36:01]  notice: Verifying", "contradictory"),
+    ],
+)
+def test_what_a_report_says_against_itself_counts(old: bytes, new: bytes, reason: str) -> None:
+    labelled, files = case("d01")
+    assert files["nwipe.log"].count(old) >= 1
+    assert cases.judged(labelled, {"nwipe.log": files["nwipe.log"].replace(old, new)})["media"][0]["reason"] == reason
+
+
+def test_a_medium_larger_than_what_was_covered_is_not_proven() -> None:
+    labelled, files = case("d01")
+    for size, accepted in [(67108864, True), (67108863, True), (67108865, False), (None, False), (0, False)]:
+        media = [{**labelled["device"]["media"][0], "bytes": size}]
+        found = cases.judged({**labelled, "device": {**labelled["device"], "media": media}}, files)["media"][0]
+        assert (found["accepted"], found["reason"]) == (accepted, "ok" if accepted else "capacity_short")
+
+
+def test_within_a_file_the_last_run_counts_whatever_its_date() -> None:
+    labelled, files = case("d01")
+    failed = log("d03").replace(b"5VJ1CTQM", b"WD-WCAYU1220417").replace(b"2026/11/23", b"2025/11/23")
+    assert cases.judged(labelled, {"nwipe.log": files["nwipe.log"] + b"\n" + failed})["media"][0]["reason"] == "failed"
+
+
+def test_two_media_under_one_number_prove_nothing() -> None:
+    labelled, files = case("d01")
+    media = labelled["device"]["media"] * 2
+    found = cases.judged({**labelled, "device": {**labelled["device"], "media": media}}, files)
+    assert [m["reason"] for m in found["media"]] == ["contradictory", "contradictory"]
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"imei": "356938035643808"}, "serial_mismatch"),
+        ({"verifier": " opératrice 04 (FICTIVE) "}, "verification_missing"),
+        ({"operator": ""}, "verification_missing"),
+        ({"storage_encrypted": False}, "class_insufficient"),
+        ({"first_screen_checked": False}, "failed"),
+        ({"account_removed": "true"}, "unreadable"),
+        ({"version": 2}, "unreadable"),
+        ({"ended_at": "2026-10-12T13:00:00+02:00"}, "time_inverted"),
+        ({"ended_at": "2026-10-16T13:00:00+02:00"}, "after_transfer"),
+        ({"method": "quick format"}, "unreadable"),
+    ],
+)
+def test_a_reset_statement_must_say_all_of_it(change: dict[str, object], reason: str) -> None:
+    labelled, files = case("d22")
+    said = json.dumps({**json.loads(files["reset.json"]), **change}).encode()
+    assert cases.judged(labelled, {"reset.json": said})["media"][0]["reason"] == reason
+
+
+def test_an_imei_with_a_wrong_digit_is_refused_even_when_the_audit_has_it_too() -> None:
+    labelled, files = case("d22")
+    media = [{**labelled["device"]["media"][0], "serial": "356938035643808"}]
+    said = files["reset.json"].replace(b"356938035643809", b"356938035643808")
+    found = cases.judged({**labelled, "device": {**labelled["device"], "media": media}}, {"reset.json": said})
+    assert found["media"][0]["reason"] == "invalid_imei"
 
 
 def test_exchanged_drives_are_not_taken_for_each_other() -> None:
