@@ -254,6 +254,19 @@ async def test_doors(scene: Scene) -> None:
     ]
     assert told == [401, 403, 403, 404, 200, 422, 422, 404]
     await scene.need(NEAR, "permanent")
+    theirs = (await scene.voucher(FAR))["voucher_id"]
+    taken = await scene.staff.put(f"/distribution/vouchers/{theirs}/revocation", json={"reason": "lost"}, headers=near)
+    assert (taken.status_code, taken.json()["code"]) == (404, "voucher_unknown")
+    body = {"structure": FAR, "device_type": "laptop"}
+    assert (await scene.staff.put(f"/distribution/vouchers/{uuid4()}", json=body, headers=near)).status_code == 403
+    device, ref = await scene.here(FAR)
+    sale = uuid4()
+    code = (await scene.voucher())["code"]
+    assert (await scene.staff.put(f"/distribution/devices/{device}/delivery", headers=near)).status_code == 409
+    assert (await scene.sell(code, ref, sale)).status_code == 200
+    assert (await scene.staff.get(f"/distribution/sales/{sale}", headers=near)).status_code == 404
+    answer = await scene.staff.put(f"/distribution/sales/{sale}/training", json={"answer": "later"}, headers=near)
+    assert answer.status_code == 404
 
 
 async def test_the_same_voucher_request_is_the_same_code_and_no_code_is_kept(scene: Scene) -> None:

@@ -90,7 +90,7 @@ async def give(
 
 def shown(request: Request, who: Visitor, referrer: Structure, code: str, command: vouchers.IssueVoucher) -> Response:
     """Show the code, this once. The QR holds the code alone: a scanner types it at the till."""
-    square = segno.make(code, error="m").svg_inline(scale=5, border=2, omitsize=True, svgclass="qr", lineclass=None)
+    square = segno.make(code, error="m").svg_inline(scale=6, border=4, light="#fff", svgclass=None, lineclass=None)
     return who.show(
         request,
         "voucher.html",
