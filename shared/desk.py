@@ -1,7 +1,7 @@
 """What a request or a job works with: commands carried out at once, reads of one moment, the vault, the way to Kafka for outsiders."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -10,7 +10,8 @@ import asyncpg
 
 from shared import crash
 from shared.aggregate import Aggregates, Command, Recorded, Work
-from shared.db import Tx, decided_again, transaction
+from shared.db import AWAY as DATABASE_AWAY
+from shared.db import REFUSED, Tx, decided_again, transaction
 from shared.errors import Outage
 from shared.kafka.wire import AWAY, Sender
 from shared.settings import Settings
@@ -56,12 +57,22 @@ class Desk:
         return recorded
 
     def read(self) -> AbstractAsyncContextManager[Tx]:
-        """One moment, to look at."""
-        return transaction(self.pool, readonly=True)
+        """One moment, to look at. Raises Outage while the database is away."""
+        return self._moment(readonly=True)
 
     def write(self) -> AbstractAsyncContextManager[Tx]:
-        """A transaction for tables that are no aggregate's: drafts, links."""
-        return transaction(self.pool)
+        """A transaction for tables that are no aggregate's: drafts, links. Raises Outage while the database is away."""
+        return self._moment(readonly=False)
+
+    @asynccontextmanager
+    async def _moment(self, *, readonly: bool) -> AsyncIterator[Tx]:
+        try:
+            async with transaction(self.pool, readonly=readonly) as tx:
+                yield tx
+        except REFUSED:
+            raise
+        except DATABASE_AWAY as error:
+            raise Outage("database") from error
 
     async def publish(self, topic: str, messages: Sequence[tuple[bytes | None, bytes, Mapping[str, str]]]) -> None:
         """Put outsiders' messages (key, value, headers) on their topic and wait for all acks. Raises Outage: the same again is right."""
