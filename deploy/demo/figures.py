@@ -1,13 +1,13 @@
 """The figures of the chain, asked twice: of every service over HTTP, and counted on the topics themselves. Both must say the same."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import UUID
 
-import httpx
-
+from deploy.demo.browser import Browser
 from deploy.local.stack import Stack
 from deploy.topology import SERVICES, Family
 from shared.events import certs, distribution, intake, refurb, routing
@@ -97,9 +97,9 @@ def event(message: Message, kind: type[E]) -> E:
 
 async def asked(origin: str, staff_code: str) -> dict[str, dict[str, Any]]:
     """Ask every service for its figures, through the gateway."""
-    async with httpx.AsyncClient(base_url=origin, timeout=20, headers={"Authorization": f"Bearer {staff_code}"}) as client:
-        answers = {service: await client.get(f"/{service}/figures") for service in SERVICES}
-    return {service: answer.raise_for_status().json() for service, answer in answers.items()}
+    async with Browser(origin) as staff:
+        pages = {service: await staff.get(f"/{service}/figures", bearer=staff_code) for service in SERVICES}
+    return {service: json.loads(page.content) for service, page in pages.items()}
 
 
 def disagreements(figures: Figures, told: Mapping[str, Mapping[str, Any]]) -> list[str]:

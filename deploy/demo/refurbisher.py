@@ -29,6 +29,8 @@ from deploy.local.jars import ROOT
 ANSWER_S = 180.0
 """An answer comes within seconds, or two and a half minutes where a message waits for another."""
 ACCEPTED = "refurb.report_accepted.v1"
+SAID = "> "
+"""Begins each line of the log that is for people; the others are the client's own."""
 
 
 class Client(Protocol):
@@ -183,7 +185,7 @@ def mended(consignment: UUID, cut: Report) -> Report:
 
 
 def say(line: str) -> None:
-    print(line, flush=True)  # the log of this program is what the demo shows
+    print(f"{SAID}{line}", flush=True)
 
 
 async def main() -> None:

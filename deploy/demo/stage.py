@@ -13,10 +13,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import httpx
-
 from deploy.demo.bench import DATA
+from deploy.demo.browser import Browser
 from deploy.demo.figures import memory_mb
+from deploy.demo.refurbisher import SAID
 from deploy.demo.walk import DECLARED, Story, Walk
 from deploy.local.jars import ROOT
 from deploy.local.stack import Stack, tell
@@ -121,9 +121,12 @@ class Stage:
                 with log.open("rb") as lines:
                     lines.seek(at)
                     for line in lines:
-                        if line.endswith(b"\n"):
-                            at += len(line)
-                            self._say(f"{REFURBISHER}: {line.decode('utf-8', 'replace').rstrip()}")
+                        if not line.endswith(b"\n"):
+                            break
+                        at += len(line)
+                        said = line.decode("utf-8", "replace").rstrip()
+                        if said.startswith(SAID):
+                            self._say(f"{REFURBISHER}: {said.removeprefix(SAID)}")
             await asyncio.sleep(0.2)
 
     # ── what it came to ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -134,8 +137,8 @@ class Stage:
         folder.mkdir(exist_ok=True)
         path, trust = folder / f"{number}.pdf", folder / "issuer.pem"
         path.write_bytes(content)
-        async with httpx.AsyncClient(base_url=self.stack.origin, timeout=20) as client:
-            trust.write_bytes((await client.get("/certs/issuer.pem")).raise_for_status().content)
+        async with Browser(self.stack.origin) as anybody:
+            trust.write_bytes((await anybody.get("/certs/issuer.pem")).content)
         argv = (sys.executable, "-m", "services.certs", "verify", str(path), "--trust", str(trust), "--json")
         process = await asyncio.create_subprocess_exec(*argv, cwd=ROOT, stdout=asyncio.subprocess.PIPE)
         async with asyncio.timeout(VERIFY_S):

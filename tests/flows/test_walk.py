@@ -127,7 +127,7 @@ async def test_a_voucher_is_spent_once_at_the_same_instant_too(stage: Stage, til
     both = await asyncio.gather(*(till.put(f"/distribution/sales/{name}", json=sale) for name, sale in sales.items()))
     assert sorted(answer.status_code for answer in both) == [200, 409]
     refused = next(answer.json() for answer in both if answer.status_code == 409)
-    assert refused["code"] == "voucher_spent"
+    assert refused["code"] == "voucher_already_spent"
     won = next(name for name, answer in zip(sales, both, strict=True) if answer.status_code == 200)
     again = await till.put(f"/distribution/sales/{won}", json=sales[won])
     assert again.status_code == 200
