@@ -105,25 +105,35 @@ async def write(
             [state[i][1] for i in ids],
             [json.dumps(state[i][2]) for i in ids],
         )
-        await connection.execute(
-            """
-            INSERT INTO seen (stream, topic, version, mark) SELECT s, $4, v, m FROM unnest($1::uuid[], $2::int[], $3::bytea[]) AS _(s, v, m)
-            ON CONFLICT (stream, topic) DO UPDATE SET version = excluded.version, mark = excluded.mark
-            """,
-            ids,
-            [seen[i][0] for i in ids],
-            [seen[i][1] for i in ids],
-            topic,
-        )
-        await connection.execute(
-            """
-            INSERT INTO cursor (topic, partition, next) SELECT $3, p, n FROM unnest($1::int[], $2::bigint[]) AS _(p, n)
-            ON CONFLICT (topic, partition) DO UPDATE SET next = excluded.next
-            """,
-            list(cursor),
-            list(cursor.values()),
-            topic,
-        )
+        await positions(connection, topic, ids, seen, cursor)
+
+
+async def positions(
+    connection: "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]",
+    topic: str,
+    ids: list[UUID],
+    seen: dict[UUID, tuple[int, bytes]],
+    cursor: dict[int, int],
+) -> None:
+    await connection.execute(
+        """
+        INSERT INTO seen (stream, topic, version, mark) SELECT s, $4, v, m FROM unnest($1::uuid[], $2::int[], $3::bytea[]) AS _(s, v, m)
+        ON CONFLICT (stream, topic) DO UPDATE SET version = excluded.version, mark = excluded.mark
+        """,
+        ids,
+        [seen[i][0] for i in ids],
+        [seen[i][1] for i in ids],
+        topic,
+    )
+    await connection.execute(
+        """
+        INSERT INTO cursor (topic, partition, next) SELECT $3, p, n FROM unnest($1::int[], $2::bigint[]) AS _(p, n)
+        ON CONFLICT (topic, partition) DO UPDATE SET next = excluded.next
+        """,
+        list(cursor),
+        list(cursor.values()),
+        topic,
+    )
 
 
 async def forward(pool: "asyncpg.Pool[asyncpg.Record]", producer: AIOKafkaProducer, out: str, count: int) -> None:
