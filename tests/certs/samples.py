@@ -83,7 +83,7 @@ def custody(**more: object) -> Custody:
     return Custody(**values | more)  # type: ignore[arg-type]  # each test names the fields it is about
 
 
-def certify(devices: Sequence[Held], **more: object) -> Statement:
+def certify(devices: Sequence[Held], by: str = "", **more: object) -> Statement:
     known = custody(**{"counted": len(devices)} | more)
     return state(
         known,
@@ -92,11 +92,11 @@ def certify(devices: Sequence[Held], **more: object) -> Statement:
         issued_at=AT,
         issuer="Emmaüs Connect",
         verify_url="https://maillon.example/certs/verifier",
-        layout=layout(),
+        layout=by or layout(),
     )
 
 
-def mixed() -> Statement:
+def mixed(by: str = "") -> Statement:
     """One device erased, one not proven, one without a medium."""
     disk, failed = medium("WD-1"), medium("ST-2")
     return certify(
@@ -111,7 +111,8 @@ def mixed() -> Statement:
                 reason="erasure_failed",
             ),
             held("GRPC26-0003", media=[], device_type="desktop"),
-        ]
+        ],
+        by=by,
     )
 
 

@@ -15,6 +15,7 @@ from pyhanko.pdf_utils import generic
 from services.certs.domain import document, issuer, signature, verification
 from services.certs.domain.assets import layout
 from services.certs.domain.signature import Issuer, Update, attach
+from services.certs.domain.statement import canonical
 from services.certs.domain.verification import Verdict
 from tests.certs.samples import AT, certify, held, keys, mixed, proof, trust, trust_text
 from tests.support.required import pdfsig
@@ -172,6 +173,19 @@ def test_a_document_of_an_earlier_layout_is_valid_and_says_that_it_was_not_laid_
     verdict = verification.verify(made()[1], trust(), "certificate/9", document.render)
     assert verdict.ok
     assert {c.name: c.ok for c in verdict.checks}["document"] is None
+
+
+def test_data_with_fields_of_another_day_are_valid_all_the_same() -> None:
+    """Statements gain fields; a certificate from before, or from after, is not forged for that."""
+    data = json.loads(mixed().canonical) | {"of_another_day": True, "layout": "certificate/9"}
+    drawn = document.compiler().compile(
+        format="pdf",
+        sys_inputs={"view": json.dumps(document.view(mixed())), "data": canonical(data).decode(), "qr": document.qr("x")},
+        pdf_standards=["a-3a", "ua-1"],
+        timestamp=int(AT.timestamp()),
+    )
+    assert isinstance(drawn, bytes)
+    assert judged(signature.sign(drawn, proof(drawn, mixed().number), me(), AT)).ok
 
 
 def test_without_keys_nobody_vouches_for_the_signer() -> None:

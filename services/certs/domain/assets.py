@@ -1,11 +1,23 @@
 """Where the template of the document and its fonts are, and the name of the layout: part of the code, as the rules are."""
 
+from functools import cache
+from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
 
-TEMPLATES = Path(__file__).parent.parent / "templates"
+HERE = Path(__file__).parent
+TEMPLATES = HERE.parent / "templates"
+SOURCES = ("document.py", "statement.py", "words.py")
 
 
+@cache
 def layout() -> str:
-    """What, with the statement, decides the bytes of the document: our layout's number and typst's version."""
-    return f"certificate/1 typst/{version('typst')}"
+    """What, with the statement, decides the bytes of the document: versions of the libraries, and a hash of all that draws it.
+
+    A certificate names the layout that made it; only by the same one is it laid out again when it is verified. So a change of a word or
+    of the template makes new certificates look otherwise, and never makes an old one look forged.
+    """
+    drawn = sha256()
+    for path in [TEMPLATES / "certificate.typ", *sorted((TEMPLATES / "fonts").iterdir()), *(HERE / name for name in SOURCES)]:
+        drawn.update(sha256(path.read_bytes()).digest())
+    return f"certificate/1 {drawn.hexdigest()[:16]} typst/{version('typst')} segno/{version('segno')}"

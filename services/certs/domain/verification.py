@@ -228,7 +228,7 @@ def check_content(
     check_inclusion(proof, trust, verdict)
     if fault := only_sealed(document, data):
         raise RefusedFileError("modified", "document", fault)
-    if raw != statement.canonical:
+    if raw != canonical(json.loads(raw)):
         raise RefusedFileError("modified", "document", "the attached data are not in their canonical form")
     again = render(statement) == document if render is not None and statement.layout == layout else None
     if again is False:

@@ -57,6 +57,22 @@ REASONS: Mapping[str, str] = {
     "time_inverted": "dates du rapport incohérentes",
     "verification_missing": "effacement non vérifié",
     "failed": "l’effacement a échoué",
+    "aborted": "effacement arrêté avant la fin",
+    "in_progress": "effacement non terminé",
+    "truncated": "rapport incomplet",
+    "write_errors": "erreurs d’écriture pendant l’effacement",
+    "verification_errors": "erreurs à la relecture",
+    "not_an_erasure": "le rapport n’est pas celui d’un effacement",
+    "account_locked": "compte encore verrouillé",
+    "unreadable": "rapport illisible",
+}
+SCRAPPED: Mapping[str, str] = {
+    "erasure_failed": "effacement non abouti",
+    "broken": "hors d’usage",
+    "not_repairable": "non réparable",
+    "obsolete": "trop ancien",
+    "missing_parts": "pièces manquantes",
+    "locked": "compte verrouillé",
 }
 CLASSES: Mapping[str, str] = {
     "Clear": "Clear (effacement logique)",
@@ -130,7 +146,8 @@ def device(line: DeviceLine) -> dict[str, str]:
 def fate(line: DeviceLine) -> str:
     if line.outcome == "ready":
         return "Réemploi"
-    return f"Rebut ({printable(line.scrapped_because)})" if line.scrapped_because else "Rebut"
+    because = line.scrapped_because
+    return f"Rebut ({SCRAPPED.get(because, printable(because))})" if because else "Rebut"
 
 
 def verdict(line: DeviceLine) -> str:
