@@ -68,16 +68,17 @@ async def test_killed_at_any_moment(stage: Stage, seed: int) -> None:
 @pytest.mark.parametrize("turn", range(TURNS))
 async def test_killed_where_it_would_hurt(stage: Stage, turn: int, tmp_path: Path) -> None:
     chance = random.Random(turn)  # noqa: S311 repeatable, no secret
-    flags = {}
+    flags: dict[str, Path] = {}
+    crashes: dict[str, dict[str, str]] = {}
     for number, service in enumerate(SERVICES):
         point = crash.POINTS[(number + turn * 5) % len(crash.POINTS)]
-        flags[service] = tmp_path / f"{service}-{point}"
         passage = 1 if service == "certs" else chance.randint(1, 3)  # certs tells twice in a walk
-        await stage.stack.restart(service, {"MAILLON_CRASH_AT": f"{point}:{passage}:{flags[service]}"})
+        flags[service] = tmp_path / f"{service}-{point}"
+        crashes[service] = {"MAILLON_CRASH_AT": f"{point}:{passage}:{flags[service]}"}
+    await asyncio.gather(*(stage.stack.restart(service, crashes[service]) for service in SERVICES))
     try:
         await ends_the_same(stage, await stage.walk())
         assert [flag.name for flag in flags.values() if not flag.exists()] == [], "these never crashed"
     finally:
-        for service in SERVICES:
-            await stage.stack.restart(service)
+        await asyncio.gather(*(stage.stack.restart(service) for service in SERVICES))
         await stage.stack.ready()
