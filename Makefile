@@ -10,8 +10,8 @@ help: ## list what can be made
 setup: ## make .venv from requirements.lock (at once when nothing changed; PYTHON=... names the Python to use)
 	@.ci/setup
 
-demo: setup ## run the whole chain on this machine until Ctrl-C (EXIT=1: walk it once, stop everything, print the figures)
-	@$(PY) -m deploy.demo $(if $(EXIT),--exit)
+demo: ## run the whole chain on this machine until Ctrl-C (EXIT=1: walk it once, stop everything, print the figures)
+	@began=$$(date +%s); .ci/setup && MAILLON_SETUP_SECONDS=$$(($$(date +%s) - began)) exec $(PY) -m deploy.demo $(if $(EXIT),--exit)
 
 test: setup ## run the tests on a real broker and database (ARGS=... goes to pytest)
 	@$(PY) -m pytest $(ARGS)
