@@ -170,14 +170,17 @@ def told_at(message: Any) -> datetime:
 
 
 async def caught_up(app: Any, topics: Sequence[str]) -> bool:
-    """Tell whether all that is on the topics was counted."""
-    if app.in_recovery or app.rebalancing or app.consumer is None:
+    """Tell whether all that is on the topics was counted. When that cannot be known (still starting, broker away) it is not so."""
+    try:
+        if app.in_recovery or app.rebalancing or app.consumer is None:
+            return False
+        places = [place for place in app.consumer.assignment() if place.topic in topics]
+        if not places:
+            return False
+        ends = await app.consumer.highwaters(*places)
+        done = [await at(app, place) for place in places]
+    except Exception:  # noqa: BLE001 Faust says by itself when it gives up (`crashed`); a question that fails stops nothing
         return False
-    places = [place for place in app.consumer.assignment() if place.topic in topics]
-    if not places:
-        return False
-    ends = await app.consumer.highwaters(*places)
-    done = [await at(app, place) for place in places]
     return all(here >= (ends.get(place) or 0) for here, place in zip(done, places, strict=True))
 
 

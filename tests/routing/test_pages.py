@@ -140,7 +140,8 @@ async def test_an_unknown_consignment_is_a_page_that_helps(staff: httpx.AsyncCli
     [
         (View(), "La vue se reconstruit"),
         (View(state="late"), "La vue ne répond pas"),
-        (View(state="ready", last_right=datetime(2026, 11, 23, 9, 42, tzinfo=UTC)), "Rien n'a encore été confié"),
+        (View(state="ready", last_right=datetime.now(UTC)), "Rien n'a encore été confié"),
+        (View(state="ready", last_right=datetime(2026, 11, 2, 9, 42, tzinfo=UTC)), "La vue n'avance plus"),
         (
             View(
                 state="ready",
@@ -150,7 +151,7 @@ async def test_an_unknown_consignment_is_a_page_that_helps(staff: httpx.AsyncCli
             "1 livraison en retard",
         ),
     ],
-    ids=["rebuilding", "late", "empty", "figures"],
+    ids=["rebuilding", "late", "empty", "stale", "figures"],
 )
 async def test_the_load_page_says_how_right_it_is(site: Site, staff: httpx.AsyncClient, view: View, said: str) -> None:
     shown: View = site.service.state["view"]

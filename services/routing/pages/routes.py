@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from datetime import date
+from datetime import date, timedelta
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -32,6 +32,8 @@ from shared.ui import Access, Pages, same_origin
 from shared.ui.formats import date_fr, local, plural
 
 SHOWN = 200
+STALE = timedelta(seconds=30)
+"""A view that was not right for so long says that it stands still."""
 Errors = dict[str, str]
 Reading = Callable[[UUID, Consignment, FormData, Errors, "Site", date], ConsignmentCommand | None]
 
@@ -64,7 +66,9 @@ def router(pages: Pages, doors: Access) -> APIRouter:
             loads = await store.loads(tx, site.country.network)
         rings = board.rings(loads, {}, site.country, site.map)
         weeks = [(monday, words.workshop(slug, site.country.network), figures) for monday, slug, figures in site.view.by_week()]
-        return pages.render(request, "load.html", view=site.view, weeks=weeks, rings=rings, rules=site.country.rules)
+        stale = site.view.last_right is not None and desk.now() - site.view.last_right > STALE
+        context: dict[str, Any] = {"view": site.view, "stale": stale, "weeks": weeks, "rings": rings, "rules": site.country.rules}
+        return pages.render(request, "load.html", **context)
 
     @routes.get("/envois/{consignment}")
     async def show_consignment(request: Request, consignment: UUID, desk: At, site: Here) -> Response:
