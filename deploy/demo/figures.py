@@ -25,6 +25,10 @@ class Figures:
 
     donations: int
     consignments: int
+    collected: int
+    """Consignments that a driver fetched."""
+    received_at_point: int
+    """Consignments that came by a reception point."""
     devices: int
     erasures_accepted: int
     erasures_rejected: int
@@ -67,16 +71,22 @@ def add_up(told: Sequence[Message], reference: str) -> Figures:
     sold = [sale for sale in sold if donation in {None, sale.donation_id}]
     issued = [event(m, certs.CertificateIssued) for m in told if m.type == certs.CertificateIssued.type]
     issued = [certificate for certificate in issued if donation in {None, certificate.donation_id}]
-    given = [event(m, routing.ConsignmentAssigned) for m in told if m.type == routing.ConsignmentAssigned.type]
+    assigned = routing.ConsignmentAssigned
+    consignments = {m.stream: event(m, assigned).donation_id for m in told if m.type == assigned.type}
     sales = {sale.sale_id for sale in sold}
     spent = [event(m, distribution.VoucherSpent) for m in told if m.type == distribution.VoucherSpent.type]
 
     def of_device(kind: type[Event]) -> int:
         return sum(1 for m in told if m.type == kind.type and donation in {None, devices.get(m.stream)})
 
+    def of_consignment(kind: type[Event]) -> int:
+        return sum(1 for m in told if m.type == kind.type and donation in {None, consignments.get(m.stream)})
+
     return Figures(
         donations=sum(1 for stream in offered if donation in {None, stream}),
-        consignments=sum(1 for one in given if donation in {None, one.donation_id}),
+        consignments=of_consignment(assigned),
+        collected=of_consignment(routing.ConsignmentCollected),
+        received_at_point=of_consignment(routing.ReceivedAtPoint),
         devices=of_device(refurb.DeviceReceived),
         erasures_accepted=of_device(refurb.MediumSanitised),
         erasures_rejected=of_device(refurb.SanitisationRejected),

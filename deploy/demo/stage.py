@@ -17,7 +17,7 @@ from deploy.demo.bench import DATA
 from deploy.demo.browser import Browser
 from deploy.demo.figures import memory_mb
 from deploy.demo.refurbisher import SAID
-from deploy.demo.walk import DECLARED, Story, Walk
+from deploy.demo.walk import Offer, Walk
 from deploy.local.jars import ROOT
 from deploy.local.stack import Stack, tell
 from deploy.topology import SERVICES, partner_user
@@ -83,28 +83,28 @@ class Stage:
     # ── the walk ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
     @asynccontextmanager
-    async def new_walk(self, wanted: Mapping[str, int] | None = None) -> AsyncIterator[Walk]:
+    async def new_walk(self, offer: Offer | None = None) -> AsyncIterator[Walk]:
         """A walk with people of its own; what the refurbisher says meanwhile is shown."""
         name = f"{int(time.time())}-{secrets.token_hex(2)}"
         log = self.stack.folder / "logs" / "refurbisher.log"
         listening = asyncio.create_task(self._listen(log, log.stat().st_size if log.exists() else 0))
         code = self.stack.secrets["staff_code"]
         try:
-            async with Walk(self.stack.origin, code, name, say=self._say, wanted=wanted, lorry=self._deliver) as walk:
+            async with Walk(self.stack.origin, code, name, say=self._say, offer=offer, lorry=self._deliver) as walk:
                 yield walk
         finally:
             listening.cancel()
             with suppress(asyncio.CancelledError):
                 await listening
 
-    async def walk(self, wanted: Mapping[str, int] | None = None) -> dict[str, Any]:
+    async def walk(self, offer: Offer | None = None) -> dict[str, Any]:
         """A whole walk and what it came to, as the last line of the demo tells it."""
-        async with self.new_walk(wanted) as walk:
+        async with self.new_walk(offer) as walk:
             try:
-                story = await walk.whole()
+                await walk.whole()
             finally:
                 self.tracking = walk.story.tracking
-            return self.told(story, [await self.verify(number, content) for number, content in story.certificates.items()])
+            return await self.told(walk)
 
     async def _deliver(self, consignment: str, counted: int) -> None:
         """The lorry is at the refurbisher's door."""
@@ -152,11 +152,13 @@ class Stage:
             statement=verdict["statement"],
         )
 
-    def told(self, story: Story, certified: list[Certified]) -> dict[str, Any]:
+    async def told(self, walk: Walk) -> dict[str, Any]:
         """The figures as people saw them: on the certificates, at the structure, at the till."""
+        story = walk.story
+        certified = [await self.verify(number, content) for number, content in story.certificates.items()]
         lines = [line for each in certified for line in each.statement["devices"]]
         media = [medium for line in lines for medium in line["media"]]
-        wrong = self._wrong(story, certified, lines)
+        wrong = self._wrong(walk, certified, lines)
         for each in wrong:
             self._say(f"NOT AS IT MUST BE: {each}")
         return {
@@ -173,14 +175,15 @@ class Stage:
             "certificate_pdf": str(certified[0].path) if certified else "",
         }
 
-    def _wrong(self, story: Story, certified: list[Certified], lines: list[Mapping[str, Any]]) -> list[str]:
+    def _wrong(self, walk: Walk, certified: list[Certified], lines: list[Mapping[str, Any]]) -> list[str]:
         """What must hold in the end, and does not."""
+        story = walk.story
         ready = {line["device_ref"] for line in lines if line["outcome"] == "ready"}
         scrapped = {line["device_ref"] for line in lines if line["outcome"] == "scrapped"}
         unproven = {line["device_ref"] for line in lines if line["verdict"] != "erased"}
         sold = {sale.device_ref for sale in story.sales}
         rules = {
-            "every device that was declared is on a certificate": len(lines) == sum(DECLARED.values()),
+            "every device that was declared is on a certificate": len(lines) == walk.offer.devices,
             "a device is ready or scrapped": ready | scrapped == {line["device_ref"] for line in lines} and not ready & scrapped,
             "what is not proven erased is scrapped": unproven == scrapped,
             "the structure has what is ready, nothing else": set(story.received) == ready,

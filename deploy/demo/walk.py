@@ -18,17 +18,13 @@ from deploy.demo.browser import Browser, Page, PageError
 
 PATIENCE_S = 120.0
 """How long a page is asked again until it shows what must come."""
-WANTED = {"laptop": 5, "desktop": 6}
-"""What the structure asks for: every device of the donation that can be sold."""
-DECLARED = {"laptop": 6, "desktop": 6}
 SOLD_AS: Sequence[str] = ("laptop", "desktop", "laptop")
 """The devices that are sold, by type; the others stay at the structure, to try the till by hand."""
 
 
 def answers(ready_from: datetime) -> dict[str, str | Sequence[str]]:
-    """The six questions, answered: a firm in Lyon gives twelve computers."""
+    """The six questions, answered: a firm in Lyon gives its computers."""
     return {
-        **{kind: str(count) for kind, count in DECLARED.items()},
         "condition": "mixed",
         "age": "5_to_10_years",
         "media": "inside",
@@ -47,6 +43,20 @@ def answers(ready_from: datetime) -> dict[str, str | Sequence[str]]:
         "mail": "camille.durand@brindille.example",
         "phone": "01 99 00 12 34",
     }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """What is given, and what a structure asks for: as much as can be sold of it. `otherwise`: answers unlike the demo's."""
+
+    declared: Mapping[str, int] = field(default_factory=lambda: {"laptop": 6, "desktop": 6})
+    wanted: Mapping[str, int] = field(default_factory=lambda: {"laptop": 5, "desktop": 6})
+    otherwise: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def devices(self) -> int:
+        """How many there are."""
+        return sum(self.declared.values())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,12 +99,12 @@ class Walk:
         name: str,
         *,
         say: Callable[[str], None] = print,
-        wanted: Mapping[str, int] | None = None,
+        offer: Offer | None = None,
         lorry: Callable[[str, int], Awaitable[None]] | None = None,
     ) -> None:
         self.story = Story()
         self._lorry = lorry
-        self._wanted = dict(WANTED if wanted is None else wanted)
+        self.offer = offer or Offer()
         self._staff_code, self._name, self._say = staff_code, name, say
         self._origin, self._exit = origin, AsyncExitStack()
         self.donor, self.staff, self.seller = Browser(origin), Browser(origin), Browser(origin)
@@ -123,7 +133,8 @@ class Walk:
         """Answers the six questions, one page each, and keeps the tracking link."""
         home = await self.donor.get("/intake/")
         page = await self.donor.get(home.link("/intake/don"))
-        known = answers(datetime.now(PARIS) + timedelta(days=3))
+        counts = {kind: str(count) for kind, count in self.offer.declared.items()}
+        known = {**answers(datetime.now(PARIS) + timedelta(days=3)), **counts, **self.offer.otherwise}
         for _ in range(12):
             form = page.form_to("/intake/don")
             if form.action.endswith("/envoyer"):
@@ -172,7 +183,7 @@ class Walk:
                     break
                 page = await self.staff.send(page, todo, self._report(todo.action.rpartition("/")[2], todo.fields))
                 self._say(f"staff: {page.title}")
-            counted = self.story.consignments[path] = sum(DECLARED.values())
+            counted = self.story.consignments[path] = self.offer.devices
             if self._lorry is not None:
                 await self._lorry(path.rpartition("/")[2], counted)
 
@@ -181,7 +192,7 @@ class Walk:
 
     def _report(self, step: str, fields: Mapping[str, Sequence[str]]) -> dict[str, str]:
         """What people write at each stop: the day as proposed, the driver's count, the reception point's."""
-        counted = str(sum(DECLARED.values()))
+        counted = str(self.offer.devices)
         match step:
             case "enleve":
                 return {"counted": counted, "pallets": "1"}
@@ -212,13 +223,13 @@ class Walk:
         """Opens its secret link and says what it needs."""
         page = await self.seller.get(self.story.structure_link)
         form = page.form(lambda f: "laptop" in f.fields)
-        page = await self.seller.send(page, form, {kind: str(count) for kind, count in self._wanted.items()})
+        page = await self.seller.send(page, form, {kind: str(count) for kind, count in self.offer.wanted.items()})
         self.story.structure = next(iter(page.named.get("b", [])), "")
-        self._say(f"structure: asks for {' and '.join(f'{n} {kind}' for kind, n in self._wanted.items())}")
+        self._say(f"structure: asks for {' and '.join(f'{n} {kind}' for kind, n in self.offer.wanted.items())}")
 
     async def receive(self) -> None:
         """Waits until all that it asked for is given to it, and confirms each."""
-        wanted = sum(self._wanted.values())
+        wanted = sum(self.offer.wanted.values())
         seen = 0
         deadline = time.monotonic() + PATIENCE_S
         while len(self.story.received) < wanted:

@@ -18,6 +18,7 @@ from deploy.demo.bench import DATA
 from deploy.demo.figures import Figures, asked, counted, disagreements
 from deploy.demo.refurbisher import connect
 from deploy.demo.stage import Stage
+from deploy.demo.walk import Offer
 from deploy.local.jars import ROOT
 from deploy.topology import SERVICES, partner_user
 from tests.flows.proof import faults, settled
@@ -26,6 +27,8 @@ from tests.support.platform import new_folder
 AS_IT_MUST_BE = Figures(
     donations=1,
     consignments=1,
+    collected=1,
+    received_at_point=0,
     devices=12,
     erasures_accepted=12,
     erasures_rejected=1,
@@ -97,7 +100,7 @@ async def test_one_changed_wipe_log_changes_the_figures(stage: Stage, changed_lo
     await stage.stack.stop("refurbisher")
     await stage.open_workshop(changed_log)
     try:
-        answer = await stage.walk({"laptop": 5, "desktop": 5})
+        answer = await stage.walk(Offer(wanted={"laptop": 5, "desktop": 5}))
     finally:
         await stage.stack.stop("refurbisher")
         await stage.open_workshop()
@@ -107,6 +110,21 @@ async def test_one_changed_wipe_log_changes_the_figures(stage: Stage, changed_lo
     assert (found.erasures_accepted, found.erasures_rejected, found.ready, found.scrapped) == (11, 2, 10, 2)
     assert (found.erased, found.not_erased) == (10, 2)
     assert (answer["erasures_accepted"], answer["erasures_rejected"]) == (11, 2)
+
+
+@pytest.mark.timeout(240)
+async def test_a_small_public_donation_goes_by_a_reception_point_and_under_the_ceiling(stage: Stage) -> None:
+    town = {"donor_status": "public", "donor_name": "Ville de Brindille (fictive)", "company_number": "217000017", "pallets": ""}
+    offer = Offer(declared={"laptop": 6, "desktop": 3}, wanted={"laptop": 5, "desktop": 3}, otherwise=town)
+    async with stage.new_walk(offer) as walk:
+        story = await walk.whole()
+        answer = await stage.told(walk)
+    await settled(stage)
+    found = await counted(stage.stack, answer["donation"])
+    assert answer["ok"]
+    assert (found.devices, found.ready, found.scrapped, found.sold) == (9, 8, 1, 3)
+    assert (found.received_at_point, found.collected) == (1, 0)
+    assert story.sales[0].words.replace("\u00a0", " ") == "Vendu : portable à 180 €", "190 € by the price list, 180 € by law"
 
 
 @pytest_asyncio.fixture(loop_scope="session")
