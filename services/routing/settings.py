@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from pydantic import Field
+
 from shared.settings import Settings
 
 DATA = Path(__file__).with_name("data")
@@ -15,3 +17,5 @@ class RoutingSettings(Settings):
     """The rules by which refurbishers are weighed."""
     routing_views: bool = True
     """Whether this process counts load and lateness."""
+    routing_views_partitions: int = Field(3, ge=1)
+    """Partitions of the view's changelog (`views` in deploy/topics.yaml): 3 on one machine, 12 elsewhere."""

@@ -18,8 +18,8 @@ from time import monotonic
 from typing import Any
 
 from services.routing.domain.standing import CONTRACTS, FIGURES, View, adds
+from services.routing.settings import RoutingSettings
 from shared.log import log
-from shared.settings import Settings
 
 DAY = timedelta(days=1)
 KEPT = timedelta(days=70)
@@ -30,7 +30,7 @@ REPORTED_AFTER_S = 20.0
 class LoadView:
     """Runs the Faust app for the life of the process."""
 
-    settings: Settings
+    settings: RoutingSettings
     view: View
     topics: Sequence[str]
     delivered_within_days: int
@@ -71,7 +71,7 @@ class LoadView:
             web_enabled=False,
             topic_allow_declare=False,
             topic_disable_leader=True,
-            topic_partitions=3,
+            topic_partitions=settings.routing_views_partitions,
             table_standby_replicas=0,
             autodiscover=False,
             stream_recovery_delay=0.0,
