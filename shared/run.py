@@ -55,6 +55,8 @@ class Service:
     """Families of topics and the kind of their cells, such as `{"intake.donations": "regions"}`."""
     tells: Mapping[str, str] = field(default_factory=dict)
     routers: Sequence[APIRouter] = ()
+    files: Sequence[str] = ()
+    """The beginnings of paths that take files: bodies of up to 20 MiB. Elsewhere 256 KiB is the most."""
     jobs: Sequence[Job] = ()
     outside: Outside | None = None
     migrations: Path | None = None
@@ -217,7 +219,7 @@ def assemble(service: Service) -> tuple[FastAPI, Running]:
         finally:
             await running.stop()
 
-    app = build_app(service.settings.service, running.readiness, lifespan=lifespan)
+    app = build_app(service.settings.service, running.readiness, service.files, lifespan=lifespan)
     for name, value in service.state.items():
         setattr(app.state, name, value)
     if service.pages is not None:

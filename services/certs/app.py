@@ -107,6 +107,7 @@ def build(settings: CertsSettings) -> Service:
         hears={"routing.consignments": "refurbishers", "refurb.devices": "refurbishers"},
         tells={"certs.certificates": "refurbishers"},
         routers=(web.router, certs_pages.router),
+        files=("/certs/verifier",),
         jobs=(Job("issuer", 0.4, issuer.run),),
         migrations=HERE / "migrations",
         pages=pages,

@@ -126,6 +126,7 @@ def build(settings: RefurbSettings) -> Service:
         },
         tells={"refurb.devices": "refurbishers", "refurb.receipts": "refurbishers"},
         routers=(web.router, pages.router),
+        files=("/refurb/reports", "/refurb/evidence/"),
         outside=Outside("refurb.inbound", partners.reactions(), partners.reject),
         migrations=HERE / "migrations",
         pages=site,

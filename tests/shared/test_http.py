@@ -2,23 +2,24 @@
 
 import re
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Annotated, Any
 
 import httpx
 import pytest
 import pytest_asyncio
-from fastapi import FastAPI, HTTPException
+from fastapi import FastAPI, Form, HTTPException, Request, Response
 from pydantic import BaseModel, Field
 
 from shared import trace
 from shared.errors import Coded, Malformed, NotYet, Outage, Refused
-from shared.http import LARGEST_BODY, At, build_app
+from shared.http import LARGEST_BODY, ORDINARY_BODY, At, build_app
 
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 ERRORS: dict[str, Exception] = {
     "refused": Refused("voucher_spent", sale="s-1"),
     "not_yet": NotYet("device_unknown"),
     "malformed": Malformed("bad_siret", field="siret"),
+    "half": Malformed("bad_name", name="\ud800"),
     "outage": Outage("database"),
     "bug": RuntimeError("hunter2 in a traceback is nobody's business"),
     "forbidden": HTTPException(403, "not yours", headers={"X-Why": "role"}),
@@ -40,7 +41,7 @@ class Ready:
 
 
 def small_app() -> FastAPI:
-    app = build_app("small", lambda: {"ready": Ready.now, "waiting_cells": [] if Ready.now else ["ara"]})
+    app = build_app("small", lambda: {"ready": Ready.now, "waiting_cells": [] if Ready.now else ["ara"]}, ("/small/files/",))
 
     @app.get("/small/trace")
     async def traced() -> str | None:
@@ -57,6 +58,18 @@ def small_app() -> FastAPI:
     @app.put("/small/answers")
     async def put(answer: Answer) -> int:
         return answer.count
+
+    @app.put("/small/form")
+    async def fill(name: Annotated[str, Form()] = "") -> str:
+        return name
+
+    @app.put("/small/files/{name}")
+    async def keep(name: str, request: Request) -> int:
+        return len(await request.body()) if name else 0
+
+    @app.get("/small/kept")
+    async def kept(response: Response) -> None:
+        response.headers["Cache-Control"] = "max-age=60"
 
     return app
 
@@ -125,9 +138,44 @@ async def test_a_body_that_breaks_its_contract_is_told_where(client: httpx.Async
 
 
 async def test_a_body_too_large_is_not_read(client: httpx.AsyncClient) -> None:
-    headers = {"content-type": "application/json", "content-length": str(LARGEST_BODY + 1)}
-    response = await client.put("/small/answers", content=b"{}", headers=headers)
-    assert_problem(response, 413, "too_large", {"largest_bytes": LARGEST_BODY})
+    for path, most in (("/small/answers", ORDINARY_BODY), ("/small/files/one", LARGEST_BODY)):
+        headers = {"content-type": "application/json", "content-length": str(most + 1)}
+        response = await client.put(path, content=b"{}", headers=headers)
+        assert_problem(response, 413, "too_large", {"largest_bytes": most})
+
+
+async def pieces(size: int, sent: list[int]) -> AsyncIterator[bytes]:
+    """A body that does not say how long it is."""
+    for start in range(0, size, 65_536):
+        sent.append(start)
+        yield b" " * min(65_536, size - start)
+
+
+@pytest.mark.parametrize("path", ["/small/answers", "/small/form"])
+async def test_a_body_is_counted_as_it_comes_and_not_as_it_was_announced(client: httpx.AsyncClient, path: str) -> None:
+    kind = "application/json" if path == "/small/answers" else "application/x-www-form-urlencoded"
+    response = await client.put(path, content=pieces(ORDINARY_BODY + 1, []), headers={"content-type": kind})
+    assert_problem(response, 413, "too_large", {"largest_bytes": ORDINARY_BODY})
+    fits = await client.put("/small/files/one", content=pieces(ORDINARY_BODY + 1, []))
+    assert (fits.status_code, fits.json()) == (200, ORDINARY_BODY + 1)
+
+
+async def test_who_is_still_sending_is_heard_out_before_the_answer(client: httpx.AsyncClient) -> None:
+    """Cut off, a sender hears nothing of the answer, and a gateway holds the service for broken."""
+    sent: list[int] = []
+    response = await client.put("/small/fails/refused", content=pieces(5 * 65_536, sent))
+    assert_problem(response, 405, "http_405")
+    assert len(sent) == 5
+
+
+async def test_nothing_is_kept_on_the_way_unless_it_says_so(client: httpx.AsyncClient) -> None:
+    assert (await client.get("/small/trace")).headers["cache-control"] == "no-store"
+    assert (await client.get("/small/kept")).headers["cache-control"] == "max-age=60"
+
+
+async def test_half_a_character_comes_back_as_a_question_mark(client: httpx.AsyncClient) -> None:
+    response = await client.get("/small/fails/half")
+    assert_problem(response, 422, "bad_name", {"name": "?"})
 
 
 async def test_before_the_start_is_over_a_request_is_told_to_come_again(client: httpx.AsyncClient) -> None:
