@@ -3,6 +3,7 @@
 import json
 import random
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -87,6 +88,31 @@ def test_encoding_and_line_ends_change_nothing(encoding: str, ends: str) -> None
 )
 def test_what_cannot_be_read_says_why(data: bytes, code: str) -> None:
     assert reading.read(data) == reading.Reading(tool=reading.read(data).tool, unusable=code)
+
+
+def hostile() -> dict[str, bytes]:
+    """Files of 16 MiB made to keep a reader busy."""
+    size = 16 * 1024 * 1024
+    found = b"[2026/11/23 09:36:59]  notice: Found /dev/l%d, VIRT, Loopback device,  67 MB, S/N=\n"
+    many = b"".join(found % n for n in range(9_000))
+    return {
+        "one line": b"x" * size,
+        "many lines": b"[2026/10/05 08:12:45]  notice: 5 bytes written to /dev/sda\n" * (size // 61),
+        "many drives, many errors": many + b"[2026/11/23 09:36:54]   error: something /dev/zz\n" * 9_000,
+        "many drives touched": many + b"[2026/11/23 09:36:54]  error: something /dev/l1 /dev/l2\n" * 9_000,
+        "quotes": b'{"a":"' + b'\\"' * (size // 2 - 10) + b'"}',
+        "brackets": b"{" * size,
+        "blanks": b" " * (size - 1) + b"{",
+        "long options": b"[2026/10/05 08:12:45]  notice:   method   = " + b"/dev/" * (size // 5 - 20),
+    }
+
+
+@pytest.mark.parametrize("name", sorted(hostile()))
+def test_a_hostile_file_is_refused_before_it_costs_much(name: str) -> None:
+    data = hostile()[name]
+    started = time.process_time()
+    assert reading.read(data[: reading.LARGEST]).unusable
+    assert time.process_time() - started < 5, "a bound, not a measure: it takes about a second"
 
 
 def test_the_last_run_decides_even_when_the_first_was_good() -> None:

@@ -16,6 +16,8 @@ from shared.events.refurb import ErasureRun
 LOCAL = ZoneInfo("Europe/Paris")
 """The tool prints no offset: times are taken as local ones."""
 MOST_RUNS = 200
+MOST_LINES = 20_000
+"""A run of 20 media with 7 verified passes in 3 rounds prints about 3,000. Above: `too_large`, so that reading stays below a second."""
 TIME = r"\[(\d{4}/\d\d/\d\d \d\d:\d\d:\d\d)\] "
 DEV = r"(/dev/[\w/]+)"
 LINE = re.compile(TIME + r"(  debug|   info| notice|warning|  error|  fatal| sanity): (.*)")
@@ -126,10 +128,17 @@ def looks_like(text: str) -> bool:
 
 
 def read(text: str) -> list[ErasureRun]:
-    """Every medium that every run touched, in the order of the text. One fragment among the runs makes all of them doubtful."""
+    """Every medium that every run touched, in the order of the text. One fragment among the runs makes all of them doubtful.
+
+    Raises ValueError("too_large") above MOST_LINES or MOST_RUNS.
+    """
+    if text.count("\n") > MOST_LINES:
+        raise ValueError("too_large")
     lines = text.replace("\r\n", "\n").split("\n")
     found = list(runs(lines))
     facts = [fact for run in found for fact in facts_of(run, lines)]
+    if len(facts) > MOST_RUNS:
+        raise ValueError("too_large")
     if any(run.fragment for run in found):
         facts = [fact.model_copy(update={"outcome": "contradictory"}) if fact.outcome == "ok" else fact for fact in facts]
     return facts
@@ -187,7 +196,7 @@ def take(run: Run, number: int, at: datetime, level: str, said: str) -> None:
         if tuple(run.options) != ("banner", "method", "rounds", "verify"):
             run.disorder = run.disorder or number
     else:
-        named = [drive for drive in run.drives.values() if re.search(re.escape(drive.path) + r"(?!\w)", said)]
+        named = [run.drives[path] for path in dict.fromkeys(re.findall(DEV, said)) if path in run.drives]
         hidden = "HIDDEN SECTORS" in said
         failed = level in {"error", "fatal", "sanity"} or "[FAILURE]" in said
         for drive in named:

@@ -9,6 +9,8 @@ from services.refurb.domain import forms, nwipe
 from shared.events.refurb import ErasureRun
 
 LARGEST = 16 * 1024 * 1024
+LARGEST_STATEMENT = 1024 * 1024
+"""Characters of a JSON report. Those that we read have a few hundred."""
 DEEPEST = 64
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n)")
 
@@ -35,8 +37,9 @@ def read(data: bytes) -> Reading:
         return statement(text)
     if not nwipe.looks_like(text):
         return Reading(unusable="unsupported_format")
-    runs = tuple(nwipe.read(text))
-    if len(runs) > nwipe.MOST_RUNS:
+    try:
+        runs = tuple(nwipe.read(text))
+    except ValueError:
         return Reading(tool="nwipe", unusable="too_large")
     return Reading(tool="nwipe", runs=runs, unusable=None if runs else "unreadable")
 
@@ -58,6 +61,8 @@ def decoded(data: bytes) -> str | None:
 
 def statement(text: str) -> Reading:
     """A statement of ours, or JSON of a format that has no reader."""
+    if len(text) > LARGEST_STATEMENT:
+        return Reading(unusable="too_large")
     if depth(text) > DEEPEST:
         return Reading(unusable="hostile_input")
     try:
