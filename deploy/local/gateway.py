@@ -25,13 +25,24 @@ NAMES = {
     "certs": "La partie des certificats",
     "distribution": "La partie de la distribution",
 }
-SECURITY = {
+UNLESS_STRICTER = {
     "Content-Security-Policy": "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
+}
+"""For answers that do not say so themselves: a service knows better what its page may do."""
+SECURITY = {
+    "X-Content-Type-Options": "nosniff",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Permissions-Policy": "camera=(self), geolocation=(), microphone=()",
 }
+
+
+LOG = {
+    "format": "filter",
+    "wrap": {"format": "json"},
+    "fields": {f"request>{name}": {"filter": "delete"} for name in ("uri", "headers", "remote_ip", "client_ip", "remote_port")},
+}
+"""Addresses of pages are secrets here, and those of people are theirs: neither is written down."""
 
 
 def binary() -> Path:
@@ -113,9 +124,8 @@ def _service_route(service: str, port: int, site: Path) -> dict[str, Any]:
         "flush_interval": -1,
         "transport": {"protocol": "http", "dial_timeout": "1s"},
         "headers": {"request": {"set": {"X-Forwarded-Prefix": [f"/{service}"]}}},
-        "health_checks": {
+        "health_checks": {  # active only: a request that one client broke off would take the service away from all
             "active": {"uri": "/health", "interval": "1s", "timeout": "1s", "fails": 1, "passes": 1},
-            "passive": {"fail_duration": "1s"},
         },
     }
     limit = {"handler": "request_body", "max_size": LARGEST_BODY_BYTES}
@@ -129,9 +139,13 @@ def config(*, port: int, services: Mapping[str, int], folder: Path, site: Path) 
         "handler": "headers",
         "response": {"deferred": True, "set": {name: [value] for name, value in SECURITY.items()}, "delete": ["Server", "Via"]},
     }
+    defaults = [
+        {"handler": "headers", "response": {"deferred": True, "require": {"headers": {name: None}}, "set": {name: [value]}}}
+        for name, value in UNLESS_STRICTER.items()
+    ]
     home = {"handler": "static_response", "status_code": "302", "headers": {"Location": ["/intake/"]}}
     routes: list[dict[str, Any]] = [
-        {"handle": [hygiene]},
+        {"handle": [hygiene, *defaults]},
         {"match": [{"path": ["/"]}], "handle": [home], "terminal": True},
         {"match": [{"path": ["/gateway/*"]}], "handle": [{"handler": "file_server", "root": str(site)}], "terminal": True},
         *(_service_route(service, at, site) for service, at in services.items()),
@@ -143,12 +157,12 @@ def config(*, port: int, services: Mapping[str, int], folder: Path, site: Path) 
         "read_header_timeout": "10s",
         "idle_timeout": "2m",
         "routes": routes,
-        "errors": {"routes": [{"handle": [hygiene, *_page("not-found", 404, site)]}]},
+        "errors": {"routes": [{"handle": [hygiene, *defaults, *_page("not-found", 404, site)]}]},
     }
     return {
         "admin": {"disabled": True, "config": {"persist": False}},
         "storage": {"module": "file_system", "root": str(folder / "storage")},
-        "logging": {"logs": {"default": {"level": "WARN"}}},
+        "logging": {"logs": {"default": {"level": "WARN", "encoder": LOG}}},
         "apps": {"http": {"servers": {"site": server}}},
     }
 

@@ -40,9 +40,20 @@ class Echo:
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).decode()
         length = next((int(line.split(":")[1]) for line in head.splitlines() if line.lower().startswith("content-length")), 0)
+        if "/early/" in head.splitlines()[0]:  # answers at the first line and hangs up, whatever is still on its way
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+            writer.transport.abort()
+            return
         await reader.readexactly(length)
         body = f"{head}{length} bytes".encode()
-        writer.write(b"HTTP/1.1 200 OK\r\nServer: secret/1.0\r\nContent-Security-Policy: none\r\nConnection: close\r\n")
+        if "/half/" in head.splitlines()[0]:
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf")
+            await writer.drain()
+            writer.close()
+            return
+        strict = b"Content-Security-Policy: default-src 'none'; sandbox\r\nReferrer-Policy: no-referrer\r\n"
+        own = strict if "/own/" in head.splitlines()[0] else b""
+        writer.write(b"HTTP/1.1 200 OK\r\nServer: secret/1.0\r\n" + own + b"Connection: close\r\n")
         writer.write(f"Content-Length: {len(body)}\r\n\r\n".encode() + body)
         await writer.drain()
         writer.close()
@@ -55,9 +66,18 @@ async def _status(client: httpx.AsyncClient, path: str, wanted: int) -> bool:
         return False
 
 
+@pytest.fixture(scope="module")
+def folder() -> Path:
+    return new_folder("gateway-")
+
+
+@pytest.fixture(scope="module")
+def log(folder: Path) -> Path:
+    return folder / "log"
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def site() -> AsyncIterator[tuple[httpx.AsyncClient, dict[str, Echo]]]:
-    folder = new_folder("gateway-")
+async def site(folder: Path, log: Path) -> AsyncIterator[tuple[httpx.AsyncClient, dict[str, Echo]]]:
     names = ("intake", "certs", "distribution")
     async with AsyncExitStack() as running:
         running.callback(shutil.rmtree, folder, ignore_errors=True)
@@ -69,9 +89,7 @@ async def site() -> AsyncIterator[tuple[httpx.AsyncClient, dict[str, Echo]]]:
         supervisor = Supervisor(folder / "pids", lambda _: None)
         running.push_async_callback(supervisor.close)
         told = {name: ports[name] for name in names}
-        await supervisor.start(
-            gateway.program(port=ports["gateway"], services=told, folder=folder / "gateway", log=folder / "log")
-        )
+        await supervisor.start(gateway.program(port=ports["gateway"], services=told, folder=folder / "gateway", log=log))
         client = await running.enter_async_context(httpx.AsyncClient(base_url=f"http://127.0.0.1:{ports['gateway']}"))
         await until(lambda: _status(client, "/certs/", 200))
         yield client, services
@@ -103,6 +121,37 @@ async def test_every_answer_carries_the_same_guards(site: tuple[httpx.AsyncClien
         assert headers["referrer-policy"] == "same-origin"
         assert "server" not in headers
         assert "via" not in headers
+
+
+async def test_a_stricter_page_keeps_its_own_guards(site: tuple[httpx.AsyncClient, dict[str, Echo]]) -> None:
+    """A page behind a secret link never tells its address on; an original of a report may run nothing."""
+    client, _ = site
+    headers = (await client.get("/intake/own/")).headers
+    assert headers.get_list("referrer-policy") == ["no-referrer"]
+    assert headers.get_list("content-security-policy") == ["default-src 'none'; sandbox"]
+
+
+async def test_one_broken_request_takes_nothing_away_from_the_others(site: tuple[httpx.AsyncClient, dict[str, Echo]]) -> None:
+    client, _ = site
+    for _ in range(3):
+        await client.post("/intake/early/", content=b"0" * 5_000_000)
+        assert (await client.get("/intake/")).status_code == 200
+
+
+async def test_its_log_tells_no_secret_address(site: tuple[httpx.AsyncClient, dict[str, Echo]], log: Path) -> None:
+    client, _ = site
+    with pytest.raises(httpx.RemoteProtocolError):
+        await client.get("/intake/half/suivi/a-secret-link?droit=a-secret-right", headers={"Referer": "/a-secret-page"})
+    await until(lambda: _written(log, "aborting with incomplete response"))
+    assert "a-secret" not in text_of(log)
+
+
+def text_of(log: Path) -> str:
+    return log.read_text(encoding="utf-8")
+
+
+async def _written(log: Path, words: str) -> bool:
+    return words in text_of(log)
 
 
 async def test_a_service_that_is_down_gives_a_page_that_says_what_to_do(site: tuple[httpx.AsyncClient, dict[str, Echo]]) -> None:
