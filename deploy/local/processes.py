@@ -59,6 +59,7 @@ def before_exec(identity: Identity) -> Callable[[], None]:
     prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
 
     def prepare() -> None:
+        os.umask(0o077)  # what it writes is nobody else's to read
         if identity == "namespace":
             _become_ordinary()
         if prctl is not None:

@@ -27,7 +27,7 @@ class _Child:
     async def _spawn(self) -> asyncio.subprocess.Process:
         program = self.program
         program.log.parent.mkdir(parents=True, exist_ok=True)
-        with program.log.open("ab") as log:
+        with os.fdopen(os.open(program.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as log:
             process = await asyncio.create_subprocess_exec(
                 *program.argv,
                 cwd=program.cwd,

@@ -67,6 +67,19 @@ async def test_a_killed_child_comes_back(tmp_path: Path) -> None:
         await supervisor.close()
 
 
+async def test_what_a_child_writes_is_nobody_elses_to_read(tmp_path: Path) -> None:
+    """Logs, the broker's topics, originals of reports with their operators' names."""
+    supervisor = Supervisor(tmp_path / "pids", lambda _: None)
+    left = tmp_path / "left"
+    code = f"import pathlib, time; pathlib.Path({str(left)!r}).write_text('x'); print('on', flush=True); time.sleep(600)"
+    await supervisor.start(_program(tmp_path, "child", code))
+    try:
+        await until(lambda: "on" in (tmp_path / "child.log").read_text())
+        assert [f"{path.stat().st_mode & 0o777:o}" for path in (left, tmp_path / "child.log")] == ["600", "600"]
+    finally:
+        await supervisor.close()
+
+
 async def test_one_that_keeps_dying_is_begun_ever_more_slowly(tmp_path: Path) -> None:
     said: list[str] = []
     supervisor = Supervisor(tmp_path / "pids", said.append)

@@ -26,7 +26,7 @@ class Evidence:
             path.parent.mkdir(parents=True, exist_ok=True)
             part = path.with_name(f".{uuid4().hex}.part")
             try:
-                with part.open("wb") as file:
+                with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
                     file.write(data)
                     file.flush()
                     os.fsync(file.fileno())
