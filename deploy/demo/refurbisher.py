@@ -73,7 +73,7 @@ class Workshop:
     answers: dict[str, tuple[str, dict[str, Any]]] = field(default_factory=dict)
     """Id of a message -> type of its receipt, and the receipt."""
     doubled: int = 0
-    """Receipts beyond the first of a message: there must be none."""
+    """Receipts that came again: the same one, since what was sent may be sent again after a crash."""
     news: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     async def read_consignments(self) -> None:
@@ -120,7 +120,7 @@ class Workshop:
         accepted = kinds.count(ACCEPTED)
         say(
             f"{sum(each.times for each in sent)} messages sent, {len(sent)} different; receipts: {accepted} accepted, "
-            f"{len(kinds) - accepted} rejected, {self.doubled} doubled"
+            f"{len(kinds) - accepted} rejected, {self.doubled} came again"
         )
 
     async def tell(self, reports: list[Report]) -> None:

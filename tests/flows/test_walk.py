@@ -24,6 +24,7 @@ from deploy.topology import SERVICES, partner_user
 from tests.flows.proof import faults, settled
 from tests.support.platform import new_folder
 
+pytestmark = pytest.mark.timeout(300)
 AS_IT_MUST_BE = Figures(
     donations=1,
     consignments=1,
@@ -57,7 +58,6 @@ KEYS = {
 }
 
 
-@pytest.mark.timeout(240)
 def test_what_people_saw_is_what_the_topics_say(walked: dict[str, Any]) -> None:
     assert walked["ok"]
     assert walked["signature_valid"]
@@ -94,7 +94,6 @@ def changed_log(tmp_path: Path) -> Path:
     return data
 
 
-@pytest.mark.timeout(240)
 @pytest.mark.usefixtures("walked")
 async def test_one_changed_wipe_log_changes_the_figures(stage: Stage, changed_log: Path) -> None:
     await stage.stack.stop("refurbisher")
@@ -112,7 +111,6 @@ async def test_one_changed_wipe_log_changes_the_figures(stage: Stage, changed_lo
     assert (answer["erasures_accepted"], answer["erasures_rejected"]) == (11, 2)
 
 
-@pytest.mark.timeout(240)
 async def test_a_small_public_donation_goes_by_a_reception_point_and_under_the_ceiling(stage: Stage) -> None:
     town = {"donor_status": "public", "donor_name": "Ville de Brindille (fictive)", "company_number": "217000017", "pallets": ""}
     offer = Offer(declared={"laptop": 6, "desktop": 3}, wanted={"laptop": 5, "desktop": 3}, otherwise=town)
@@ -159,7 +157,6 @@ async def test_a_partner_cannot_speak_for_another(stage: Stage) -> None:
             await client.tell("capacity_declared", {"weekly_places": {"laptop": 1}})
 
 
-@pytest.mark.timeout(300)
 async def test_the_command_walks_once_and_leaves_nothing_behind() -> None:
     folder = new_folder("demo-")
     argv = (sys.executable, "-m", "deploy.demo", "--exit", "--folder", str(folder))
