@@ -113,6 +113,8 @@ class Consumer:
             return react(message, contract.model_validate_json(message.value))
         except ValidationError as error:
             return malformed(error)
+        except OSError:
+            raise  # a reaction that keeps originals met a full or lost disk: an outage, not this message's fault
         except Exception as error:  # noqa: BLE001 pure: a second try ends the same, so it is that message's trouble alone
             return error
 

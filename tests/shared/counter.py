@@ -148,9 +148,15 @@ def counter_id(name: str) -> UUID:
     return stream_id("counter", name)
 
 
+DISK_FULL: list[int] = []
+"""As often as this has entries, the reaction to `disk` meets a full disk."""
+
+
 def on_told(message: Message, event: Told | Asked) -> Sequence[Add | Require]:
     if event.name == "bug":
         raise KeyError("a bug in a reaction")
+    if event.name == "disk" and DISK_FULL:
+        raise OSError(DISK_FULL.pop(), "No space left on device")
     needed = [Require(id=counter_id(event.needs))] if event.needs else []
     return [
         *needed,

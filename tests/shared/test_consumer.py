@@ -4,7 +4,7 @@ from uuid import UUID, uuid4
 
 from shared.db import transaction
 from shared.parked import listed, release, skip
-from tests.shared.counter import Added, Asked, Told, counter_id
+from tests.shared.counter import DISK_FULL, Added, Asked, Told, counter_id
 from tests.support.service import Publisher, Site, until
 
 TOLD, ASKED = "test.told.ara", "test.asked.ara"
@@ -179,3 +179,14 @@ async def test_nobody_speaks_for_a_stream_of_another_topic(counter: Site, publis
     await publisher.send(TOLD, [publisher.row(stream, 1, Told(name="theirs", amount=1))])
     await until(lambda: total_is(counter, "mine", 1))
     await until(lambda: total_is(counter, "theirs", 1))
+
+
+async def test_a_full_disk_is_an_outage_that_is_waited_for_and_no_fault_of_the_message(
+    counter: Site, publisher: Publisher
+) -> None:
+    DISK_FULL.extend([28, 28, 28])
+    body = Asked(name="disk", amount=2).model_dump_json().encode()
+    await publisher.raw(ASKED, b"k", body, {"ce_id": "d", "ce_source": "p", "ce_type": "test.asked.v1"})
+    await until(lambda: total_is(counter, "disk", 2))
+    assert DISK_FULL == []
+    assert await replies(counter) == ["accepted"]
