@@ -158,6 +158,36 @@ def test_an_unproven_medium_may_not_vanish_from_a_later_audit() -> None:
     scene.when(added).then(added.audited)
 
 
+def told(*media: Medium) -> AuditDevice:
+    audited = AUDITED.model_copy(update={"media": media})
+    return AuditDevice(id=ID, refurbisher="trira", consignment_id=CONSIGNMENT, audited=audited)
+
+
+def test_a_proven_medium_does_not_stand_in_for_one_without_a_number() -> None:
+    """The drive that nobody could read is still in there when the audit is told again without it."""
+    nameless = Medium(kind="ssd", bytes=10**9)
+    scene = given(DEVICE, RECEIVED, told(HDD, nameless).audited, GOOD, SANITISED)
+    scene.when(AUDIT).refuses("medium_unaccounted", where="/media", serials=[])
+    scene.when(told()).refuses("medium_unaccounted", where="/media", serials=[])
+    read = told(HDD, Medium(serial="S-2", kind="ssd", bytes=10**9))
+    scene.when(read).then(read.audited)
+
+
+def test_a_medium_proven_at_another_size_is_not_proven() -> None:
+    """An audit that finds it larger takes the proof away; then it may not vanish either."""
+    larger = told(HDD.model_copy(update={"bytes": 10**12}))
+    short = SanitisationRejected(
+        medium=larger.audited.media[0],
+        reason="capacity_short",
+        evidence_sha256=GOOD.evidence_sha256,
+        policy="evidence-1",
+        line=RUN.line,
+        said=RUN.said,
+    )
+    scene = given(DEVICE, RECEIVED, AUDITED, GOOD, SANITISED).when(larger).then(larger.audited, short)
+    scene.when(told()).refuses("medium_unaccounted", where="/media", serials=[HDD.serial])
+
+
 def test_a_medium_added_after_the_erasure_is_not_proven() -> None:
     added = AUDITED.model_copy(update={"media": (HDD, Medium(serial="NEW", kind="ssd", bytes=10**9))})
     scene = given(DEVICE, RECEIVED, AUDITED, GOOD, SANITISED)

@@ -295,6 +295,17 @@ def test_a_reset_statement_must_say_all_of_it(change: dict[str, object], reason:
     assert cases.judged(labelled, {"reset.json": said})["media"][0]["reason"] == reason
 
 
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [("phone", "ok"), ("emmc", "ok"), *((kind, "class_insufficient") for kind in ("hdd", "ssd", "nvme", "unknown"))],
+)
+def test_a_reset_proves_nothing_of_a_medium_that_may_be_a_disk(kind: str, reason: str) -> None:
+    labelled, files = case("d22")
+    media = [{**labelled["device"]["media"][0], "type": kind}]
+    found = cases.judged({**labelled, "device": {**labelled["device"], "media": media}}, files)
+    assert found["media"][0]["reason"] == reason
+
+
 def test_an_imei_with_a_wrong_digit_is_refused_even_when_the_audit_has_it_too() -> None:
     labelled, files = case("d22")
     media = [{**labelled["device"]["media"][0], "serial": "356938035643808"}]

@@ -145,8 +145,11 @@ def ruled(medium: Medium, run: ErasureRun, required: MethodClass, transfer_at: d
 
 
 def reached(medium: Medium, run: ErasureRun) -> MethodClass | None:
-    """The class that the method reaches on this kind of medium: a reset is none on a disk, an overwriting none on a telephone."""
-    if (run.technique == RESET and medium.kind in {"hdd", "ssd", "nvme"}) or (run.tool == "nwipe" and medium.kind == "phone"):
+    """The class that the method reaches on this kind of medium.
+
+    An overwriting is none on a telephone, a reset none on a disk, nor on what may be one.
+    """
+    if (run.technique == RESET and medium.kind not in {"phone", "emmc"}) or (run.tool == "nwipe" and medium.kind == "phone"):
         return None
     return run.method_class
 

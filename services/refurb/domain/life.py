@@ -137,10 +137,12 @@ def audit(device: Device, audited: DeviceAudited) -> list[DeviceEvent]:
         return []
     open_(device)
     if device.audit is not None:
-        proven = {f.medium.serial for f in device.findings if f.accepted}
-        due = {m.serial for m in device.audit.media if m.serial} - proven
-        missing = due - {m.serial for m in audited.media}
-        if missing or len(audited.media) < len([m for m in device.audit.media if m.serial not in proven]):
+        due = [v.medium for v in verdicts(device) if not v.accepted]
+        named = {m.serial for m in due if m.serial}
+        proven = {f.medium.serial for f in device.findings if f.accepted} - named
+        missing = named - {m.serial for m in audited.media}
+        # counted too: a medium without a number must still be there, and a proven one cannot stand in for it
+        if missing or len([m for m in audited.media if m.serial not in proven]) < len(due):
             raise Refused("medium_unaccounted", where="/media", serials=sorted(missing))
     return [audited, *judged(evolve(device, audited))]
 
