@@ -2,7 +2,7 @@
 PY := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format bench lock
+.PHONY: help setup demo test check format mutants bench lock
 
 help: ## list what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,6 +26,9 @@ check: setup ## lint, format, types, who may import whom, generated files
 format: setup ## put the code in form and mend what can be mended by itself
 	@$(PY) -m ruff check --fix-only --quiet .
 	@$(PY) -m ruff format .
+
+mutants: setup ## break each guard of the kernel in a copy, and see the tests turn red
+	@$(PY) -m tests.mutants
 
 bench: setup ## measure, one JSON object a line, also in .local/bench.jsonl
 	@$(PY) -m tests.bench

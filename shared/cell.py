@@ -115,6 +115,7 @@ class Cell:
         await self.release()
         crash.point("before_offsets")
         await reader.tell(batch)
+        metrics.LAG.labels(self.name).set(reader.lag())
 
     async def release(self) -> None:
         """Let go what was early, as long as anything goes. Where nothing is known to wait, look now and then: operators release too."""

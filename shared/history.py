@@ -3,7 +3,6 @@
 `events` is the archive: state is what its fold says, and a topic can be made again from it.
 """
 
-import json
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
@@ -185,8 +184,3 @@ async def consumed(tx: Tx) -> dict[str, tuple[int, int]]:
         "SELECT topic, count(*) FILTER (WHERE version > 0) AS streams, sum(version) AS numbers FROM seen GROUP BY topic ORDER BY topic"
     )
     return {r["topic"]: (r["streams"], int(r["numbers"])) for r in rows}
-
-
-def as_json(sums: Mapping[str, tuple[int, int]]) -> str:
-    """Print sums for a comparison by another program."""
-    return json.dumps({topic: {"streams": s, "numbers": n} for topic, (s, n) in sums.items()})

@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 Files = Mapping[str, str]
 Rule = Callable[[Files], list[str]]
 
-KERNEL_LINES = 2_200
+KERNEL_LINES = 2_300
 FUNCTION_LINES = 60
 FILE_LINES = 400
 TEST_FILE_LINES = 500
@@ -40,7 +40,7 @@ def code_lines(text: str) -> int:
     )
 
 
-OUTSIDE_THE_KERNEL = ("shared/events/", "shared/ui/", "shared/kafka/admin.py")
+OUTSIDE_THE_KERNEL = ("shared/events/", "shared/ui/", "shared/kafka/admin.py", "shared/kafka/ends.py")
 """Event types, the look of pages, and what only operations use."""
 
 

@@ -133,3 +133,14 @@ async def test_what_is_sent_is_deleted_only_after_its_acknowledgement(
     finally:
         await ended(task)
         await pool.close()
+
+
+async def test_the_producer_waits_for_every_replica_and_numbers_its_batches(ground: Ground) -> None:
+    """One broker cannot show the difference; the setting can."""
+    sender = Sender(ground.access, "/maillon/test")
+    try:
+        producer = await sender.started()
+        assert producer._sender._acks == -1
+        assert producer._txn_manager is not None
+    finally:
+        await sender.stop()

@@ -1,0 +1,166 @@
+"""The mutations: what is broken, where, the invariant that breaks with it, and the tests that must see it."""
+
+from dataclasses import dataclass
+
+CONSUMER = "tests/shared/test_consumer.py"
+CRASHES = "tests/shared/test_crashes.py"
+HISTORY = "tests/shared/test_history.py"
+HOSTILE = "tests/shared/test_hostile.py"
+RELAY = "tests/shared/test_relay.py"
+
+
+@dataclass(frozen=True, slots=True)
+class Mutation:
+    """Replace `old` by `new` in `file`; `tests` (files or node ids) must then fail."""
+
+    name: str
+    invariant: str
+    file: str
+    old: str
+    new: str
+    tests: tuple[str, ...]
+
+
+MUTATIONS = (
+    Mutation(
+        "no position check",
+        "a repeat has no second effect",
+        "shared/inbox.py",
+        'if message.version <= at.version:\n            return "repeat"',
+        'if message.version <= at.version:\n            return "next"',
+        (f"{CONSUMER}::test_each_message_has_its_effect_once_though_it_comes_twice",),
+    ),
+    Mutation(
+        "no gap check",
+        "events of a stream have their effect in order",
+        "shared/inbox.py",
+        'return "next" if message.version == at.version + 1 else "gap"',
+        'return "next"',
+        (f"{CONSUMER}::test_what_comes_too_soon_in_its_stream_waits_and_goes_by_itself",),
+    ),
+    Mutation(
+        "no mark of the bytes",
+        "two histories of one stream are found",
+        "shared/inbox.py",
+        "if message.version == at.version and at.mark != mark(message):",
+        "if False and at.mark != mark(message):",
+        (f"{CONSUMER}::test_the_same_number_with_other_bytes_is_an_alarm_and_stops_that_stream_alone",),
+    ),
+    Mutation(
+        "seen by stream only",
+        "nobody speaks for another's stream",
+        "shared/inbox.py",
+        "    return message.stream, message.topic\n",
+        '    return message.stream, "any"\n',
+        (f"{CONSUMER}::test_nobody_speaks_for_a_stream_of_another_topic",),
+    ),
+    Mutation(
+        "park without blocking the stream",
+        "what follows a parked message waits behind it",
+        "shared/inbox.py",
+        "self.known[key(message)] = Position(at.version, at.mark, first)",
+        "self.known[key(message)] = Position(max(at.version, message.version), at.mark, None)",
+        (f"{CONSUMER}::test_one_bad_message_costs_the_others_nothing",),
+    ),
+    Mutation(
+        "a swallowed exception",
+        "what a rule refuses is set aside, not lost",
+        "shared/consumer.py",
+        "                    return error\n                inbox.advance(message)",
+        "                    pass\n                inbox.advance(message)",
+        (f"{CONSUMER}::test_one_bad_message_costs_the_others_nothing",),
+    ),
+    Mutation(
+        "cursor before its effects",
+        "what was not dealt with is read again after a crash",
+        "shared/consumer.py",
+        "                async with transaction(self.pool) as tx:\n                    await self.carry_out(tx, batch)\n",
+        "                async with transaction(self.pool) as early:\n"
+        "                    await save_cursor(early, [message for message, _ in batch])\n"
+        "                async with transaction(self.pool) as tx:\n                    await self.carry_out(tx, batch)\n",
+        (f"{CRASHES}::test_killed_at_a_named_moment_it_goes_on_as_if_nothing_had_been[before_commit]",),
+    ),
+    Mutation(
+        "the outbox after the commit",
+        "what is recorded is sent, whatever crashes",
+        "shared/consumer.py",
+        '                    crash.point("before_commit")\n                crash.point("after_commit")\n',
+        '                    held = await tx.connection.fetch("DELETE FROM outbox RETURNING topic, seq")\n'
+        '                    crash.point("before_commit")\n                crash.point("after_commit")\n'
+        "                async with transaction(self.pool) as late:\n"
+        '                    await late.connection.executemany("INSERT INTO outbox VALUES ($1, $2)", [tuple(r) for r in held])\n',
+        (f"{CRASHES}::test_killed_at_a_named_moment_it_goes_on_as_if_nothing_had_been[after_commit]",),
+    ),
+    Mutation(
+        "relay deletes before acks",
+        "what is sent is kept until the broker has it",
+        "shared/outbox.py",
+        "            self.sending[topic] = (asyncio.create_task(self.send(topic, due)), due)",
+        "            self.sending[topic] = (asyncio.create_task(self.send(topic, due)), due)\n"
+        '            await connection.execute("DELETE FROM outbox WHERE topic = $1", topic)',
+        (f"{RELAY}::test_what_is_sent_is_deleted_only_after_its_acknowledgement",),
+    ),
+    Mutation(
+        "two relays without the lock",
+        "one relay a database",
+        "shared/outbox.py",
+        "SELECT pg_try_advisory_lock(hashtext(current_schema()), hashtext('relay'))",
+        "SELECT true",
+        (f"{RELAY}::test_one_relay_sends_and_its_successor_takes_over_when_its_session_dies",),
+    ),
+    Mutation(
+        "acks=1",
+        "an acknowledged event is on every in-sync replica",
+        "shared/kafka/wire.py",
+        'acks="all",\n                    enable_idempotence=True,',
+        "acks=1,\n                    enable_idempotence=False,",
+        (f"{RELAY}::test_the_producer_waits_for_every_replica_and_numbers_its_batches",),
+    ),
+    Mutation(
+        "READ COMMITTED",
+        "positions and state are of one moment",
+        "shared/db.py",
+        '= "repeatable_read"',
+        '= "read_committed"  # type: ignore[assignment]',
+        (f"{HOSTILE}::test_every_transaction_is_one_moment",),
+    ),
+    Mutation(
+        "state taken outside the transaction",
+        "a second writer decides again on what the first left",
+        "shared/desk.py",
+        "        async def attempt() -> list[Recorded]:\n"
+        "            async with transaction(self.pool, trace=CURRENT.get()) as tx:\n"
+        "                work = Work(self.aggregates)\n                await work.load(tx, commands)\n",
+        "        work = Work(self.aggregates)\n"
+        "        async with transaction(self.pool) as early:\n            await work.load(early, commands)\n\n"
+        "        async def attempt() -> list[Recorded]:\n"
+        "            async with transaction(self.pool, trace=CURRENT.get()) as tx:\n",
+        (f"{HISTORY}::test_two_writers_of_a_stream_both_have_their_effect",),
+    ),
+    Mutation(
+        "an answer before the commit",
+        "what was answered with yes is there",
+        "shared/desk.py",
+        "        recorded = await decided_again(attempt)\n",
+        '        loop = __import__("asyncio")\n'
+        "        loop.get_running_loop().call_later(0.3, lambda: loop.ensure_future(decided_again(attempt)))\n"
+        "        recorded: list[Recorded] = []\n",
+        (f"{HISTORY}::test_a_row_that_is_not_what_its_events_say_is_found",),
+    ),
+    Mutation(
+        "a save that forgets a column",
+        "rows are what events say",
+        "shared/rows.py",
+        """f"{', '.join(f'excluded.{name}' for name in names)})\"""",
+        """f"{', '.join(f'excluded.{name}' for name in names[:-1])}, {self.table}.{names[-1]})\"""",
+        (f"{CONSUMER}::test_each_message_has_its_effect_once_though_it_comes_twice",),
+    ),
+    Mutation(
+        "no catch-up from our own topics",
+        "a number is never given twice",
+        "shared/run.py",
+        "        await patiently(lambda: self.catch_up(pool, access, names))\n",
+        "",
+        (f"{HISTORY}::test_a_database_put_back_in_time_reads_again_and_takes_in_what_it_had_published",),
+    ),
+)
