@@ -12,7 +12,7 @@ from shared import crash
 from shared.aggregate import Aggregates, Command, Recorded, Work
 from shared.db import AWAY as DATABASE_AWAY
 from shared.db import REFUSED, Tx, decided_again, transaction
-from shared.errors import Outage
+from shared.errors import Malformed, Outage
 from shared.kafka.wire import AWAY, Sender
 from shared.settings import Settings
 from shared.trace import CURRENT
@@ -57,7 +57,7 @@ class Desk:
         return recorded
 
     def read(self) -> AbstractAsyncContextManager[Tx]:
-        """One moment, to look at. Raises Outage while the database is away."""
+        """One moment, to look at. Raises Outage while the database is away, Malformed for what it cannot even look for."""
         return self._moment(readonly=True)
 
     def write(self) -> AbstractAsyncContextManager[Tx]:
@@ -69,8 +69,10 @@ class Desk:
         try:
             async with transaction(self.pool, readonly=readonly) as tx:
                 yield tx
-        except REFUSED:
-            raise
+        except REFUSED as error:
+            if not readonly:
+                raise
+            raise Malformed("malformed") from error  # a look-up by what no text of ours can hold, such as a NUL
         except DATABASE_AWAY as error:
             raise Outage("database") from error
 

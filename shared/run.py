@@ -18,6 +18,7 @@ from typing import Any
 import asyncpg
 from fastapi import APIRouter, FastAPI
 from granian.constants import Interfaces
+from granian.errors import FatalError
 from granian.server.embed import Server
 from pydantic import ValidationError
 
@@ -31,6 +32,7 @@ from shared.desk import Desk
 from shared.history import take_in
 from shared.http import build_app
 from shared.jobs import Job, keep_running
+from shared.kafka.admin import BrokerAway, WrongCredentials, check_login
 from shared.kafka.reader import read_on
 from shared.kafka.wire import AWAY as BROKER_AWAY
 from shared.kafka.wire import Access, Sender
@@ -99,6 +101,7 @@ class Running:
             settings.topic_prefix,
         )
         names = read_cells(settings.cells_file)
+        await known_to_the_broker(access)
         await patiently(lambda: self.catch_up(pool, access, names))
         sender = Sender(access, f"/maillon/{settings.service}")
         self.relay = Relay(url, sender.send)
@@ -172,6 +175,23 @@ class Running:
                         await pool.close()
 
 
+async def known_to_the_broker(access: Access, patience_s: float = 5.0) -> None:
+    """Wait while the broker is away. A password that it refuses is said, not waited for, but for the moment in which it starts."""
+    refused = 0.0
+    while access.ca_file is None:  # over TLS the first real connection tells
+        try:
+            await check_login(access.bootstrap, access.user, access.password)
+        except WrongCredentials:
+            refused += 0.25
+            if refused > patience_s:
+                raise
+        except BrokerAway as error:
+            log.warning("start_waits", error=str(error), again_in_s=0.25)
+        else:
+            return
+        await asyncio.sleep(0.25)
+
+
 async def patiently(attempt: Callable[[], Awaitable[object]]) -> None:
     """Do what a start needs, as soon as what it needs is there. Wrong credentials and our own mistakes are not waited for."""
     wait_s = 0.1
@@ -214,7 +234,11 @@ def assemble(service: Service) -> tuple[FastAPI, Running]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         try:
-            await running.start(app)
+            try:
+                await running.start(app)
+            except Exception as error:  # the server below says only that it could not start
+                log.critical("start_failed", error=f"{type(error).__name__}: {error}")
+                raise
             yield
         finally:
             await running.stop()
@@ -246,7 +270,10 @@ def run(build: Callable[[S], Service], kind: type[S]) -> None:
         sys.exit(f"{kind.__name__}: {wrong}")
     logging.configure(settings.log_format, service=settings.service, replica=settings.replica)
     app, _ = assemble(build(settings))
-    uvloop.run(serve(app, settings))
+    try:
+        uvloop.run(serve(app, settings))
+    except FatalError:
+        sys.exit(1)  # why stands in the log, one line
 
 
 async def serve(app: FastAPI, settings: Settings) -> None:

@@ -1,7 +1,6 @@
 """Certificates and the public log for programs: download, the issuer's keys, the log's signed state, proofs, counts."""
 
 import asyncio
-import hmac
 from collections.abc import Awaitable, Callable
 from typing import Annotated
 
@@ -30,7 +29,7 @@ async def download(request: Request, desk: At, number: str, droit: str = "") -> 
     """The certificate, for who holds a pass for it (7 days) and for the staff: the same bytes each time."""
     secret = desk.settings.session_secret.get_secret_value()
     if not (droit and passes.holds(secret, f"certificate:{number}", droit, PASS_S)):
-        await only_staff(request, desk)
+        await request.app.state.doors.staff(request)
     async with desk.read() as tx:
         certificate = await tables.certificate(tx, number) if NUMBER.fullmatch(number) else None
         draft = await tables.draft_numbered(tx, number)
@@ -93,13 +92,6 @@ async def consistency(desk: At, old: Annotated[int, Query(ge=1)], new: Annotated
 @router.get("/figures")
 async def figures(request: Request, desk: At) -> JSONResponse:
     """Counts, for the staff: signed in, or a program with the staff code as its key."""
-    await only_staff(request, desk)
+    await request.app.state.doors.staff(request)
     async with desk.read() as tx:
         return JSONResponse(await tables.figures(tx))
-
-
-async def only_staff(request: Request, desk: Desk) -> None:
-    scheme, _, code = request.headers.get("authorization", "").partition(" ")
-    known = desk.settings.staff_code.get_secret_value().strip()
-    if scheme.lower() != "bearer" or not hmac.compare_digest(code.strip().encode(), known.encode()):
-        await request.app.state.doors.staff(request)

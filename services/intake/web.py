@@ -5,7 +5,6 @@ settings hold the hash.
 """
 
 import hashlib
-import hmac
 import json
 import re
 from collections.abc import Callable, Mapping
@@ -122,10 +121,7 @@ async def show_donation(client_id: str, request: Request, desk: At) -> Response:
 @router.get("/figures")
 async def figures(request: Request, desk: At) -> JSONResponse:
     """Counts, for the staff: signed in, or a program with the staff code as its key."""
-    scheme, _, code = request.headers.get("authorization", "").partition(" ")
-    known = desk.settings.staff_code.get_secret_value().strip()
-    if scheme.lower() != "bearer" or not hmac.compare_digest(code.strip().encode(), known.encode()):
-        await request.app.state.doors.staff(request)
+    await request.app.state.doors.staff(request)
     async with desk.read() as tx:
         return JSONResponse(await store.figures(tx))
 

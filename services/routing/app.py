@@ -125,7 +125,6 @@ def build(settings: RoutingSettings) -> Service:
             "country": known,
             "doors": doors,
             "view": view,
-            "staff_code": settings.staff_code.get_secret_value(),
             "france": Projection(json.loads((DATA / "projection.json").read_text("utf-8"))),
             "outlines": outlines((DATA / "france.svg").read_text("utf-8")),
         },

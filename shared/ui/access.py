@@ -1,5 +1,7 @@
 """Who may open which page: one code for the staff, one signed cookie for all services, 12 hours at most.
 
+Programs of the staff have the code as their key (`Authorization: Bearer`); a wrong one counts as a wrong guess at the door.
+
 The cookie holds a role, no name: `staff`, `partner:<refurbisher>` or `structure:<id>`. It is valid in every service, since
 they share the secret; whoever knows a code or a secret link gets a role from the service that checked it.
 """
@@ -35,14 +37,23 @@ _WAIT_S = 30
 _LONGEST_WAIT_S = 900
 _FORGET_S = 3600
 _CLIENTS = 10_000
+_STATUS = {
+    "sign_in": HTTPStatus.UNAUTHORIZED,
+    "not_allowed": HTTPStatus.FORBIDDEN,
+    "too_many_tries": HTTPStatus.TOO_MANY_REQUESTS,
+}
 
 
 class Denied(Exception):
-    """The role that a page asks for is not there: `sign_in` (401) when there is none, `not_allowed` (403) when it is another."""
+    """The role that a page asks for is not there: `sign_in` (401) when there is none, `not_allowed` (403) when it is another.
 
-    def __init__(self, code: str) -> None:
+    `too_many_tries` (429): who guessed wrong waits `wait_s`, before any code is looked at.
+    """
+
+    def __init__(self, code: str, wait_s: int = 0) -> None:
         super().__init__(code)
         self.code = code
+        self.wait_s = wait_s
 
 
 class _Signer(TimestampSigner):
@@ -146,11 +157,26 @@ class Access:
         response.delete_cookie(COOKIE, path="/", httponly=True, samesite="lax", secure=self._secure)
 
     def role(self, request: Request) -> str | None:
-        """Read the role of who asks; None without a cookie, or with one that is forged or older than 12 hours."""
+        """Read the role of who asks; None without a cookie, or with one that is forged or older than 12 hours.
+
+        The staff code as a key is the staff too. Raises Denied("too_many_tries").
+        """
+        scheme, _, key = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() == "bearer":
+            return STAFF if self._opens(request, key) else None
         try:
             return self._signer.unsign(request.cookies.get(COOKIE, "").encode(), max_age=_LIFE_S).decode()
         except (BadSignature, UnicodeError):
             return None
+
+    def _opens(self, request: Request, code: str) -> bool:
+        """Tell whether it is the staff's code. Raises Denied for who guessed wrong too often, whatever the code."""
+        client = client_of(request)
+        if wait := self._throttle.wait_s(client):
+            raise Denied("too_many_tries", wait)
+        right = hmac.compare_digest(self._hash(code), self._code)
+        (self._throttle.right if right else self._throttle.wrong)(client)
+        return right
 
     async def staff(self, request: Request) -> str:
         """Let the staff through: `Depends(access.staff)`. Others are sent to the sign-in page, programs get a 401."""
@@ -178,17 +204,19 @@ class Access:
         app.include_router(self._router())
 
     async def _denied(self, request: Request, error: Exception) -> Response:
-        code = error.code if isinstance(error, Denied) else "sign_in"
-        status = HTTPStatus.UNAUTHORIZED if code == "sign_in" else HTTPStatus.FORBIDDEN
+        code, wait = (error.code, error.wait_s) if isinstance(error, Denied) else ("sign_in", 0)
+        status = _STATUS[code]
+        headers = {"Retry-After": str(wait)} if wait else None
         here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         door = self._page + (f"?next={quote(here, safe='/')}" if request.method == "GET" else "")
         if request.headers.get("hx-request") == "true":
             return Response(status_code=status, headers={"HX-Redirect": self._page})
         if not wants_html(request):
-            said = {"type": "about:blank", "title": self._pages.message(code), "status": status, "code": code}
-            return JSONResponse(said, status, media_type="application/problem+json")
-        if status == HTTPStatus.FORBIDDEN:
-            return self._pages.problem(request, status, code, back=door)
+            title = self._pages.message(code, wait=_duration(wait))
+            said = {"type": "about:blank", "title": title, "status": status, "code": code}
+            return JSONResponse(said, status, headers, media_type="application/problem+json")
+        if status != HTTPStatus.UNAUTHORIZED:
+            return self._pages.problem(request, status, code, back=door, headers=headers, detail={"wait": _duration(wait)})
         return RedirectResponse(door, HTTPStatus.SEE_OTHER)
 
     def _form(self, request: Request, path: str, *, status: int = 200, error: str = "", wait_s: int = 0) -> Response:
@@ -212,16 +240,15 @@ class Access:
             code: Annotated[str, Form()] = "",
             next: Annotated[str, Form()] = "",  # noqa: A002 - the name in the form
         ) -> Response:
-            path, client = safe_path(next, home), client_of(request)
-            wait = self._throttle.wait_s(client)
-            if wait:
-                said = self._pages.message("too_many_tries", wait=_duration(wait))
-                return self._form(request, path, status=HTTPStatus.TOO_MANY_REQUESTS, error=said, wait_s=wait)
-            if not hmac.compare_digest(self._hash(code), self._code):
-                self._throttle.wrong(client)
+            path = safe_path(next, home)
+            try:
+                opens = self._opens(request, code)
+            except Denied as denied:
+                said = self._pages.message("too_many_tries", wait=_duration(denied.wait_s))
+                return self._form(request, path, status=HTTPStatus.TOO_MANY_REQUESTS, error=said, wait_s=denied.wait_s)
+            if not opens:
                 said = self._pages.message("wrong_access_code")
                 return self._form(request, path, status=HTTPStatus.UNPROCESSABLE_ENTITY, error=said)
-            self._throttle.right(client)
             answer = RedirectResponse(path, HTTPStatus.SEE_OTHER)
             self.admit(answer, STAFF)
             return answer

@@ -115,13 +115,14 @@ def kg(weight_kg: float | Decimal) -> str:
 
 
 def size_fr(size_bytes: int) -> str:
-    """Write the size of a file: `312 Ko`, `2,1 Mo`."""
+    """Write the size of a file or of a disk, in powers of ten: `312 Ko`, `2,1 Mo`, `500,1 Go`, `1 To`."""
     kilo, mega = 1000, 1_000_000
     if size_bytes < kilo:
         return plural(size_bytes, "octet")
     if size_bytes < mega:
         return f"{number_fr(size_bytes / kilo, 0)}{SPACE}Ko"
-    return f"{number_fr(size_bytes / mega, 1)}{SPACE}Mo"
+    unit, name = next(((size, name) for size, name in ((10**12, "To"), (10**9, "Go")) if size_bytes >= size), (mega, "Mo"))
+    return f"{number_fr(size_bytes / unit, 1)}{SPACE}{name}"
 
 
 def choose(count: float, one: str, many: str = "") -> str:

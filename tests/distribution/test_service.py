@@ -1,6 +1,7 @@
 """From a device that is ready to its sale, by messages and HTTP, on the real broker and database."""
 
 import asyncio
+import json
 import multiprocessing
 import time
 from concurrent.futures import ProcessPoolExecutor
@@ -267,6 +268,14 @@ async def test_doors(scene: Scene) -> None:
     assert (await scene.staff.get(f"/distribution/sales/{sale}", headers=near)).status_code == 404
     answer = await scene.staff.put(f"/distribution/sales/{sale}/training", json={"answer": "later"}, headers=near)
     assert answer.status_code == 404
+
+
+@pytest.mark.parametrize("device", ["\x00", "PC\x00-1", "\ud800"])
+async def test_what_no_text_can_hold_is_told_and_is_no_bug(scene: Scene, device: str) -> None:
+    sale = json.dumps({"voucher": "BON-0000-0000-0000-0000", "device": device})
+    kind = {"content-type": "application/json"}
+    answer = await scene.staff.put(f"/distribution/sales/{uuid4()}", content=sale, headers=kind)
+    assert answer.status_code == 422, answer.text
 
 
 async def test_the_same_voucher_request_is_the_same_code_and_no_code_is_kept(scene: Scene) -> None:

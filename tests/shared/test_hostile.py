@@ -9,6 +9,7 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
+from pydantic import SecretStr
 
 from shared.consumer import CellStopped, Consumer
 from shared.db import connect, transaction
@@ -192,6 +193,25 @@ async def test_a_wrong_password_is_said_and_not_waited_for(database: str) -> Non
     async with asyncio.timeout(5):
         with pytest.raises(asyncpg.InvalidPasswordError):
             (await connect(wrong, name="test")).terminate()
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"kafka_password": SecretStr("wrong")}, "refuses user"),
+        ({"database_url": "wrong"}, "password authentication failed"),
+    ],
+)
+async def test_a_service_with_a_wrong_password_says_so_and_ends(
+    settings: Settings, tmp_path: Path, values: dict[str, object], said: str
+) -> None:
+    if "database_url" in values:
+        before, _, after = settings.database_url.get_secret_value().partition("@")
+        values = {"database_url": SecretStr(before.rpartition(":")[0] + ":wrong@" + after)}
+    log = tmp_path / "log"
+    async with process("tests.shared", with_values(settings, **values), log) as service:
+        assert await service.ended(40) == 1
+    assert said in log.read_text()
 
 
 async def test_every_transaction_is_one_moment(database: str) -> None:

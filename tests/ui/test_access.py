@@ -152,6 +152,23 @@ async def test_one_client_does_not_make_another_wait(person: httpx.AsyncClient) 
     assert (held.status_code, other.status_code) == (429, 422)
 
 
+async def test_a_program_has_the_code_as_its_key_and_guesses_no_faster(program: httpx.AsyncClient, clock: Clock) -> None:
+    async def ask(key: str) -> httpx.Response:
+        return await program.get("/sheet/staff", headers={"authorization": key})
+
+    assert (await ask(f"Bearer {STAFF_CODE}")).json() == "staff"
+    assert (await ask(f"bearer  {STAFF_CODE} ")).status_code == 200
+    assert (await ask(f"Basic {STAFF_CODE}")).status_code == 401
+    for _ in range(5):
+        assert (await ask("Bearer guess")).status_code == 401
+    made_to_wait = await ask(f"Bearer {STAFF_CODE}")
+    assert (made_to_wait.status_code, made_to_wait.headers["retry-after"]) == (429, "30")
+    assert made_to_wait.json()["code"] == "too_many_tries"
+    assert (await enter(program, STAFF_CODE)).status_code == 429, "the same door, whichever way"
+    clock.now += 31
+    assert (await ask(f"Bearer {STAFF_CODE}")).status_code == 200
+
+
 def test_a_client_from_afar_does_not_choose_its_name() -> None:
     headers = [(b"x-forwarded-for", b"10.0.0.1")]
     afar = Request({"type": "http", "headers": headers, "client": ("8.8.8.8", 4000)})

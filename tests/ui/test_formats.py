@@ -92,6 +92,8 @@ def test_time_elements() -> None:
         (formats.size_fr(1), "1~octet"),
         (formats.size_fr(312_400), "312~Ko"),
         (formats.size_fr(2_100_000), "2,1~Mo"),
+        (formats.size_fr(500_107_862_016), "500,1~Go"),
+        (formats.size_fr(1_000_204_886_016), "1~To"),
         (formats.plural(0, "appareil"), "0~appareil"),
         (formats.plural(1, "appareil"), "1~appareil"),
         (formats.plural(7, "appareil"), "7~appareils"),

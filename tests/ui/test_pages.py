@@ -132,3 +132,12 @@ async def test_the_handlers_of_the_app_are_asked_before_a_page_is_shown(clock: C
         early = await client.get("/sheet/fail/early")
     assert [error.code for error in app.state.logged] == ["certificate_not_there"]
     assert (early.status_code, early.headers["retry-after"]) == (404, "60")
+
+
+def test_each_page_leads_on_to_the_other_parts_of_the_site() -> None:
+    extends = '{% extends "base.html" %}'
+    anyone = PAGES.env.from_string(extends).render().split("<footer")[1]
+    staff = PAGES.env.from_string(extends + "{% block elsewhere %}{{ kit.elsewhere(staff=true) }}{% endblock %}").render()
+    assert [anyone.count(f'href="{href}"') for href in ("/intake/", "/certs/verifier", "/intake/dons")] == [1, 1, 1]
+    for service in ("intake", "routing", "refurb", "certs", "distribution"):
+        assert f'href="/{service}/' in staff.split("<footer")[1]
