@@ -104,7 +104,7 @@ class UsersPlan:
         await _settled(held, "new rights")
 
 
-async def _settled(so: Callable[[], Awaitable[bool]], what: str, seconds: float = 20) -> None:
+async def _settled(so: Callable[[], Awaitable[bool]], what: str, seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not await so():
         if time.monotonic() > deadline:
