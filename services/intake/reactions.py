@@ -48,7 +48,7 @@ def assigned(message: Message, event: ConsignmentAssigned) -> Sequence[Command]:
         refurbisher=event.refurbisher,
         distance_km=event.chosen.distance_km,
         load=event.chosen.load,
-        candidates=1 + len(event.others),
+        candidates=1 + sum(other.excluded is None for other in event.others),
         reception_point=event.reception_point,
         replaces=event.replaces,
         at=message.time,

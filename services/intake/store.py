@@ -194,7 +194,8 @@ async def search(tx: Tx, text: str, status: str, *, limit: int, offset: int) -> 
                (SELECT sum(value::int) FROM jsonb_each_text(codes -> 'declared')) AS declared
         FROM donations
         WHERE ($1 = '' OR status = $1)
-          AND ($2 = '' OR reference ILIKE $3 OR donor ->> 'name' ILIKE $3 OR donor ->> 'siren' = $2 OR codes ->> 'postal_code' = $2)
+          AND ($2 = '' OR reference ILIKE $3 OR donor ->> 'name' ILIKE $3 OR donor ->> 'siren' = replace($2, ' ', '')
+               OR codes ->> 'postal_code' = $2)
         ORDER BY offered_at DESC, id
         LIMIT $4 OFFSET $5
         """,

@@ -109,6 +109,16 @@ def percent(share: float, digits: int = 0) -> str:
     return f"{number_fr(share * 100, digits)}{SPACE}%"
 
 
+def digits_fr(number: str | int) -> str:
+    """Write a number that names something in groups: SIREN `732 829 320`, SIRET `732 829 320 00074`, telephone `01 99 00 12 34`."""
+    text = str(number)
+    shapes = {9: (3, 6), 14: (3, 6, 9), 10: (2, 4, 6, 8)}
+    if not (text.isascii() and text.isdigit() and len(text) in shapes):
+        return text
+    cuts = shapes[len(text)]
+    return SPACE.join(text[a:b] for a, b in zip((0, *cuts), (*cuts, len(text)), strict=True))
+
+
 def kg(weight_kg: float | Decimal) -> str:
     """Write a weight: `133 kg`, `1,4 kg`."""
     return f"{number_fr(weight_kg, 1)}{SPACE}kg"
@@ -149,6 +159,7 @@ def spark(values: Sequence[float], width: int = 120, height: int = 28) -> str:
 
 
 _WRITERS: tuple[Callable[..., object], ...] = (
-    fr, date_fr, short_date_fr, hour_fr, moment_fr, time_fr, number_fr, euros, percent, kg, size_fr, choose, plural, lower_first, spark,
+    fr, date_fr, short_date_fr, hour_fr, moment_fr, time_fr, number_fr, euros, percent, kg, digits_fr, size_fr,
+    choose, plural, lower_first, spark,
 )  # fmt: skip
 FILTERS = {writer.__name__: writer for writer in _WRITERS}

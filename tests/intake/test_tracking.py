@@ -165,17 +165,22 @@ async def test_the_staff_finds_a_donation(program: httpx.AsyncClient, person: ht
         page = await person.get("/intake/dons", params={"q": question})
         assert page.status_code == 200
         assert "<b>»" not in page.text
+    assert heading(await person.get("/intake/dons", params={"q": uuid.uuid4().hex})) == "Aucun don"
+    spaced = await person.get("/intake/dons", params={"q": "732 829 320", "etat": "accepted"})
+    assert shown["reference"] in spaced.text, "a number is found as it is printed, too"
     page = await person.get(f"/intake/dons/{shown['id']}")
     text = text_of(page)
     for words in (
         name,
         "Organisme public",
         "Camille Durand",
-        "01 99 00 12 34".replace(" ", ""),
+        "01 99 00 12 34",
         "12 rue de l’Aiguille",
         "Sonner deux fois",
     ):
         assert words in text, words
+    for code in ("questions-20", "triage-20", "api:"):
+        assert code not in text, f"a code is no word for people: {code}"
     assert page.headers["cache-control"] == "no-store"
     assert (await person.get(f"/intake/dons/{uuid.uuid4()}")).status_code == 404
     assert (await person.get("/intake/dons/none")).status_code == 422

@@ -24,7 +24,7 @@ from shared.desk import Desk
 from shared.errors import NotYet
 from shared.http import At
 from shared.ui import device, fr, plural, same_origin
-from shared.ui.formats import time_fr
+from shared.ui.formats import digits_fr, time_fr
 
 router = APIRouter(prefix="/intake", include_in_schema=False)
 FORM = [Depends(same_origin)]
@@ -298,7 +298,11 @@ def _line(asked: Asked, value: Any) -> str:
     if asked.kind == "choices":
         return escape(fr(", ".join(asked.codes[code] for code in value)))
     if asked.kind == "date":
-        return Markup("{} {}").format(fr(f"{asked.label} :"), time_fr(value))
-    if asked.kind in {"line", "text", "mail", "phone", "postal_code"}:
+        return Markup("{} {}").format(fr(asked.label), time_fr(value))
+    if asked.kind == "phone":
+        return escape(digits_fr(value))
+    if asked.kind == "text":
+        return Markup("<br>").join(value.splitlines())
+    if asked.kind in {"line", "mail", "postal_code"}:
         return escape(value)
-    return escape(fr(f"{asked.label} : {value}"))
+    return escape(fr(f"{asked.label} : {digits_fr(value)}"))

@@ -100,11 +100,12 @@ def told(home: House, desk: Desk, heard: store.Heard) -> dict[str, Any]:
         for one in heard.certificates.values()
         if one.replaced_by is None
     ]
+    missing = sum(one.not_erased for one in heard.certificates.values() if one.replaced_by is None)
     sales = {sale.device_id: sale for sale in heard.sales.values()}
     return {
         "donation": heard.donation,
         "story": made,
-        "headline": home.words["headlines"][made.headline],
+        "headline": home.words["headlines"][made.headline].format(missing=plural(missing, "appareil")),
         "steps": [_step(home, heard, made, step) for step in made.steps],
         "late": [home.words["late"][one.name].format(due=date_fr(one.due)) for one in made.late],
         "refurbishers": {one.refurbisher: home.refurbisher(one.refurbisher) for one in heard.consignments.values()},
@@ -183,7 +184,7 @@ def _text(home: House, heard: store.Heard, made: Story, step: Told) -> list[str]
 
 def _chosen(home: House, one: Consignment) -> str:
     """Why this refurbisher: distance, load, out of how many."""
-    among = f", choisi parmi {plural(one.candidates, 'atelier')}" if one.candidates > 1 else ""
+    among = f", choisi parmi {plural(one.candidates, 'atelier')}" if one.candidates > 1 else ", le seul qui pouvait tout prendre"
     stop = " Le matériel passe par un point de réception." if one.reception_point else ""
     return f"{home.refurbisher(one.refurbisher)} : à {one.distance_km} km, {percent(one.load)} de ses places prises{among}.{stop}"
 
