@@ -27,6 +27,11 @@ class Message:
     """Code of what is wrong with the envelope itself; such a message is never decoded."""
 
     @property
+    def arrived(self) -> datetime:
+        """When an outsider's message came, by the broker's clock where its topic has LogAppendTime. It outlives being parked."""
+        return datetime.fromisoformat(self.headers["arrived"]) if "arrived" in self.headers else self.time
+
+    @property
     def cell(self) -> str:
         """The cell that a message belongs to is that of its topic: the last part of the name."""
         return self.topic.rpartition(".")[2]

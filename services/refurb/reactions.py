@@ -7,6 +7,7 @@ what is not there yet is `NotYet`. Originals are stored before the transaction t
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -21,6 +22,9 @@ from shared.events.distribution import DeviceSold
 from shared.events.refurb import DeviceAudited, EvidenceFiled
 from shared.events.routing import ConsignmentAssigned, ConsignmentEnded, ConsignmentScheduled
 from shared.message import Message
+
+CLOCKS_DIFFER = timedelta(days=1)
+"""How far ahead of ours the clock of a bench may be: a wrong time zone, no more. What is said to end later has not happened."""
 
 
 def expected_stream(consignment_id: UUID) -> UUID:
@@ -215,6 +219,8 @@ class Partners:
         keyed(message, said.device_ref)
         where = "/log" if said.log is not None else "/evidence_sha256"
         filed = self.filed(said, where)
+        if any(run.ended_at and run.ended_at > message.arrived + CLOCKS_DIFFER for run in filed.runs):
+            raise Refused("erasure_in_future", where=where)
         stream = device_stream(message.cell, said.device_ref)
         runs = {stream_id("run_use", run.serial, run.ended_at) for run in filed.runs if run.serial and run.ended_at}
         claims = [stream_id("evidence_use", filed.evidence_sha256), *sorted(runs)]

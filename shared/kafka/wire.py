@@ -68,8 +68,10 @@ def place(key: bytes | None, headers: Mapping[str, str]) -> tuple[str | None, UU
 
 def decode(record: Any, topic: str, *, outside: bool) -> Message:
     """Make a Message of what came. What is wrong with its envelope is noted in `fault`: the message still has a place of its own."""
-    headers = {str(k).replace("\x00", "\ufffd")[:LONGEST_HEADER]: clean(v) for k, v in record.headers[:MOST_HEADERS]}
+    headers = {str(k).replace("\x00", "\ufffd")[:LONGEST_HEADER]: clean(v) for k, v in record.headers[: MOST_HEADERS - 1]}
     time, fault = datetime.fromtimestamp(max(record.timestamp or 0, 0) / 1000, UTC), None
+    if outside:  # over whatever stood there: `ce_time` is a claim, this is not
+        headers["arrived"] = time.isoformat()
     stream, version = None, 1
     if told := headers.get("ce_time"):
         try:

@@ -248,6 +248,14 @@ async def test_evidence_by_hash_waits_for_its_file(scene: Scene) -> None:
     assert (await scene.receipt(waiting))["outcome"] == "accepted"
 
 
+async def test_an_erasure_that_is_still_to_come_proves_nothing(scene: Scene) -> None:
+    consignment = await scene.assigned()
+    log = relabelled("d01", uuid4().hex[:12].upper()).replace("[2026/11/23 ", "[2126/11/23 ")
+    about = {"consignment_id": str(consignment), "device_ref": f"PE-{uuid4().hex[:6]}"}
+    await scene.accepted("device_received", {**about, "device_type": "desktop"})
+    assert (await scene.say("medium_erased", {**about, "log": log}))["faults"] == [("/log", "erasure_in_future")]
+
+
 @pytest.mark.parametrize("change", ["status = 'ready'", "refurbisher = ''", "status = 'sold'"])
 async def test_the_table_refuses_what_the_rules_refuse(scene: Scene, change: str) -> None:
     consignment = await scene.assigned()

@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
@@ -83,6 +84,18 @@ def test_an_envelope_is_read_within_bounds() -> None:
     assert len(message.headers) == MOST_HEADERS
     assert max(map(len, message.headers.values())) == LONGEST_HEADER
     assert (message.fault, message.value, message.version) == ("missing_ce_id", b"", 1)
+
+
+def test_when_a_message_came_is_for_the_broker_to_say() -> None:
+    """The clock of who sends is a claim, in `ce_time` and wherever else it may be written."""
+
+    class Record:
+        topic, partition, offset, key, value = "t", 0, 1, None, None
+        timestamp = 1_795_420_800_000
+        headers = (("ce_time", b"2126-01-01T00:00:00Z"), ("arrived", b"2126-01-01T00:00:00Z"))
+
+    message = decode(Record(), "t", outside=True)
+    assert (message.time.year, message.arrived) == (2126, datetime(2026, 11, 23, 8, tzinfo=UTC))
 
 
 @pytest.mark.usefixtures("settings")
