@@ -18,7 +18,7 @@ HEARS = {
     "intake": {"routing.consignments", "refurb.devices", "certs.certificates", "distribution.sales"},
     "routing": {"intake.donations", "refurb.devices"},
     "refurb": {"routing.consignments", "refurb.inbound", "distribution.sales"},
-    "certs": {"intake.donations", "routing.consignments", "refurb.devices", "distribution.stock", "distribution.sales"},
+    "certs": {"routing.consignments", "refurb.devices"},
     "distribution": {"refurb.devices"},
 }
 
