@@ -89,6 +89,8 @@ async def test_a_form_posted_twice_is_one_fact(chain: Chain, staff: httpx.AsyncC
     assert len(kinds) == 3
     page = (await staff.get(at)).text
     assert fr("12 appareils en route vers Trira") in page
+    assert "vérifié (niveau Clear)" in page
+    assert re.search(r'href="/intake/dons/[-0-9a-f]{36}"', page), "whoever plans needs the address and the person to ask for"
     other = await staff.post(f"{at}/enleve", data={"counted": "11"})
     assert other.status_code == 409
     assert fr("Cet envoi est déjà enlevé, avec 12 appareils comptés") in other.text
@@ -138,10 +140,10 @@ async def test_an_unknown_consignment_is_a_page_that_helps(staff: httpx.AsyncCli
 @pytest.mark.parametrize(
     "view, said",
     [
-        (View(), "La vue se reconstruit"),
-        (View(state="late"), "La vue ne répond pas"),
+        (View(), "Ces chiffres se recalculent"),
+        (View(state="late"), "Ces chiffres ne viennent pas"),
         (View(state="ready", last_right=datetime.now(UTC)), "Rien n'a encore été confié"),
-        (View(state="ready", last_right=datetime(2026, 11, 2, 9, 42, tzinfo=UTC)), "La vue n'avance plus"),
+        (View(state="ready", last_right=datetime(2026, 11, 2, 9, 42, tzinfo=UTC)), "Ces chiffres n'avancent plus"),
         (
             View(
                 state="ready",
@@ -160,7 +162,7 @@ async def test_the_load_page_says_how_right_it_is(site: Site, staff: httpx.Async
     assert answer.status_code == 200
     assert fr(said) in answer.text
     if view.last_right:
-        assert fr("Juste pour la dernière fois") in answer.text
+        assert fr("À jour") in answer.text
 
 
 async def test_the_view_runs_beside_the_service(ground: Ground, database: str, changelog: str) -> None:

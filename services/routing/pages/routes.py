@@ -137,6 +137,7 @@ async def consignment_context(desk: Desk, site: Site, wanted: UUID) -> dict[str,
         "workshop": words.workshop(it.refurbisher, network),
         "origin": board.origin(it.postal_code, site.country, site.outlines),
         "devices_text": words.some(it.declared),
+        "required": words.ERASURE[it.required_class],
         "why": words.why(it, network),
         "candidates": [
             (name, c.distance_km, c.load, c.cost, words.EXCLUDED.get(c.excluded or "", "") if c.excluded else "")
@@ -183,7 +184,7 @@ def read_date(i: UUID, _: Consignment, typed: FormData, errors: Errors, __: Site
     try:
         day = date.fromisoformat(text(typed, "collection_date"))
     except ValueError:
-        errors["collection_date"] = "Écrivez une date, par exemple 2026-11-30."
+        errors["collection_date"] = "Choisissez une date, par exemple 30/11/2026."
         return None
     if day < today:
         errors["collection_date"] = "Cette date est passée. Choisissez une date à venir."

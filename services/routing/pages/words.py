@@ -33,6 +33,11 @@ EXCLUDED: Mapping[str, str] = {
     "too_small": "n'a pas autant de places en une semaine",
     "capacity": "n'a plus assez de places cette semaine",
 }
+ERASURE: Mapping[str, str] = {
+    "Clear": "vérifié (niveau Clear)",
+    "Purge": "renforcé (niveau Purge)",
+    "Destroy": "destruction des disques (niveau Destroy)",
+}
 FAILURES: Mapping[str, str] = {
     "absent": "Personne sur place",
     "no_access": "Accès impossible",
@@ -53,7 +58,7 @@ STEPS: Mapping[str, str] = {
     "routing.consignment_ended.v1": "Clos",
 }
 MESSAGES: Mapping[str, str] = {
-    "consignment_unknown": "Cet envoi n'existe pas ici. Rien n'a changé. Cherchez-le par sa référence sur la carte des envois.",
+    "consignment_unknown": "Cet envoi n'existe pas ici. Rien n'a changé. Retrouvez-le sur la carte des envois.",
     "consignment_ended": "Cet envoi est clos. Rien n'a été enregistré. Ouvrez l'envoi qui le remplace, indiqué sur sa page.",
     "already_collected": "Cet envoi est déjà enlevé, avec {counted} appareils comptés. Ce que vous écrivez ({told}) n'est pas enregistré. "
     "Si le premier compte est faux, l'atelier le corrige à la réception.",
@@ -138,4 +143,4 @@ def standing(consignment: Consignment, network: Network) -> str:
         case "ended":
             return state(consignment)[1]
         case _:
-            return "L'enlèvement est à replanifier"
+            return "Le jour d'enlèvement est à fixer"
