@@ -137,6 +137,7 @@ def build(settings: RefurbSettings) -> Service:
             "evidence": evidence,
             "hints": words["hints"],
             "words": words["words"],
+            "scrapped": words["scrapped"],
             "refurbishers": refurbishers,
         },
         background=(jobs.book_keeper(book),),

@@ -43,14 +43,15 @@ KINDS: Mapping[str, str] = {
     "phone": "Mémoire du téléphone",
     "unknown": "Support",
 }
+KEYS: Mapping[str, str] = {"partner.capacity_declared.v1": "le nom court de l'atelier"}
 STEPS: Mapping[str, tuple[str, str]] = {
     "refurb.report_held.v1": ("done", "Rapport en attente de l'appareil"),
     "refurb.device_received.v1": ("done", "Reçu"),
     "refurb.device_audited.v1": ("done", "Audité"),
-    "refurb.evidence_filed.v1": ("done", "Rapport classé"),
+    "refurb.evidence_filed.v1": ("done", "Rapport d'effacement reçu"),
     "refurb.medium_sanitised.v1": ("done", "Effacement prouvé"),
     "refurb.sanitisation_rejected.v1": ("cut", "Effacement non prouvé"),
-    "refurb.device_graded.v1": ("done", "Classé"),
+    "refurb.device_graded.v1": ("done", "Catégorie calculée"),
     "refurb.device_repaired.v1": ("done", "Réparé"),
     "refurb.device_ready.v1": ("done", "Prêt"),
     "refurb.device_scrapped.v1": ("cut", "Mis au rebut"),
@@ -133,7 +134,7 @@ async def queue(request: Request, desk: At, who: Looks, vue: str = "a-traiter", 
             "device": device,
             "atelier": named(desk, device.refurbisher),
             "word": desk.state["words"].get(device.blocked or "", "") if view == "a-traiter" else "",
-            "why": blocked(desk, device),
+            "why": scrapped(desk, device) if view == "rebut" else blocked(desk, device),
             "since": at,
         }
         for device_id, device, at in listed
@@ -147,6 +148,12 @@ def blocked(desk: Desk, device: Device) -> str:
     """What to do about the first medium that is not proven."""
     found = next((f for f in device.findings if not f.accepted), None)
     return hint(desk, found) if found else ""
+
+
+def scrapped(desk: Desk, device: Device) -> str:
+    """Why it was scrapped, in words; a workshop may have codes of its own."""
+    reason = device.scrap_reason or ""
+    return str(desk.state["scrapped"].get(reason) or f"autre motif ({reason})")
 
 
 def hint(desk: Desk, finding: Finding) -> str:
@@ -173,6 +180,7 @@ async def device_page(device_id: UUID, request: Request, desk: At, who: Looks) -
         device_id=device_id,
         atelier=named(desk, device.refurbisher),
         media=media,
+        scrapped=scrapped(desk, device),
         unproven=len([m for m in media if m["state"] != "ok"]),
         steps=steps(lived),
     )
@@ -274,8 +282,18 @@ async def consignments(request: Request, desk: At, who: Looks) -> Response:
     async with desk.read() as tx:
         found = await rows.consignments(tx, who.refurbisher)
     return show(
-        desk, request, "consignments.html", who, consignments=[{**c, "atelier": named(desk, c["refurbisher"])} for c in found]
+        desk,
+        request,
+        "consignments.html",
+        who,
+        consignments=[{**c, "atelier": named(desk, c["refurbisher"]), "done": done(c)} for c in found],
     )
+
+
+def done(consignment: Mapping[str, Any]) -> bool:
+    """Tell whether each device that was counted is ready, sold or scrapped."""
+    counted = consignment["counted"]
+    return counted is not None and max(counted, consignment["announced"]) <= consignment["settled"]
 
 
 @router.get("/reponses")
@@ -290,12 +308,20 @@ async def answers(request: Request, desk: At, who: Looks, vue: str = "refus") ->
 @router.get("/partenaires")
 async def partners(request: Request, desk: At) -> Response:
     """The contract, explained, and the door for those who have a key. Anyone may read it."""
-    return show(desk, request, "partners.html", None, kinds=kinds())
+    return show(desk, request, "partners.html", guest(request, desk), kinds=kinds())
+
+
+def guest(request: Request, desk: Desk) -> Visitor | None:
+    """Who looks at a page that is open to all: it keeps its frame for those who are signed in."""
+    try:
+        return visitor(request, desk)
+    except Denied:
+        return None
 
 
 def kinds() -> list[dict[str, str]]:
     """The messages of the contract, for the table."""
-    return [{"type": k.type, "key": contract.KEYS.get(k.type, "device_ref")} for k in partner.MESSAGES]
+    return [{"type": k.type, "key": KEYS.get(k.type) or contract.KEYS.get(k.type, "device_ref")} for k in partner.MESSAGES]
 
 
 @router.post("/partenaires", dependencies=[Depends(same_origin)])
@@ -307,7 +333,7 @@ async def enter(request: Request, desk: At, key: Annotated[str, Form()] = "") ->
             answer = RedirectResponse("/refurb/appareils", 303)
             desk.state["doors"].admit(answer, f"partner:{slug}")
             return answer
-    wrong = {"key": desk.state["pages"].message("wrong_access_code")}
+    wrong = {"key": "Cette clé n'est pas la bonne. Copiez-la en entier, sans espace, puis réessayez."}
     return show(desk, request, "partners.html", None, 422, kinds=kinds(), errors=wrong)
 
 

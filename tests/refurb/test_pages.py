@@ -134,3 +134,33 @@ async def test_a_scan_opens_the_device_without_script(scene: Scene, devices: dic
     await bare_tab.fill("[name=q]", "pe-ready")
     await bare_tab.keyboard.press("Enter")
     await bare_tab.wait_for_url(f"**/refurb/appareils/{devices['ready']}")
+
+
+async def test_why_a_device_is_scrapped_is_said_in_words(scene: Scene) -> None:
+    consignment = await scene.assigned()
+    await scene.accepted("consignment_received", {"consignment_id": str(consignment), "counted": 2})
+    for ref, reason in (("RB-1", "missing_parts"), ("RB-2", "hinge_gone")):
+        about = {"consignment_id": str(consignment), "device_ref": ref}
+        await scene.accepted("device_received", {**about, "device_type": "laptop", **told(ref)})
+        await scene.accepted("device_scrapped", {**about, "reason": reason})
+    async with signed(scene, "staff") as staff:
+        page = (await staff.get("/refurb/appareils?vue=rebut")).text
+        assert "Pièces manquantes" in page
+        assert "missing_parts" not in page
+        assert "autre motif (hinge_gone)" in page, "a code of the workshop's own is better than nothing"
+        device = (await staff.get(f"/refurb/appareils/{device_stream('trira', 'RB-1')}")).text
+        assert fr("Motif : pièces manquantes.") in device
+        assert fr("Le plus ancien attend") not in page, "what is scrapped waits for nothing"
+        going = (await staff.get("/refurb/envois")).text
+        assert fr("Terminé") in going
+
+
+async def test_the_contract_keeps_the_frame_of_who_is_signed_in(scene: Scene) -> None:
+    async with signed(scene, "staff") as staff:
+        page = (await staff.get("/refurb/partenaires")).text
+        assert 'href="/refurb/appareils"' in page, "a way back"
+        assert 'name="key"' not in page
+        assert "slug" not in page
+    async with scene.site.client(browser=True) as nobody:
+        assert 'name="key"' in (await nobody.get("/refurb/partenaires")).text
+        assert 'href="/refurb/partenaires#voir"' in (await nobody.get("/refurb/connexion")).text
