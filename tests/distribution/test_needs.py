@@ -85,3 +85,7 @@ def test_what_is_unmet_follows() -> None:
         met={DEVICE: "laptop"},
         unmet=2,
     )
+
+
+def test_a_campaign_is_named_as_people_write() -> None:
+    assert needs.campaign_name("  Été 2026, rentrée ! ") == "ete-2026-rentree"

@@ -1,6 +1,7 @@
 """What one structure needs in one campaign, and what it was given. Stream `("need", structure, campaign)`."""
 
 import re
+import unicodedata
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -96,9 +97,10 @@ Command = AskNeed | RemindNeed | ExpressNeed | MeetNeed | ReopenNeed
 
 
 def campaign_name(typed: str) -> str:
-    """Read the name of a campaign: it stands in addresses, topics' streams and tables."""
-    name = typed.strip().lower()
-    if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name) or len(name) > 40:
+    """Read the name of a campaign as people write it, `Hiver 2026`: it stands in addresses, topics' streams and tables as `hiver-2026`."""
+    plain = unicodedata.normalize("NFKD", typed).encode("ascii", "ignore").decode().lower()
+    name = "-".join(re.findall(r"[a-z0-9]+", plain))
+    if not name or len(name) > 40:
         raise Malformed("campaign_unreadable")
     return name
 

@@ -99,6 +99,7 @@ def shown(request: Request, who: Visitor, referrer: Structure, code: str, comman
         referrer=referrer,
         kind=command.device_type,
         expires=command.expires,
+        number=str(command.id)[:8].upper(),
         qr=Markup(square),  # noqa: S704 - made here, from a code of ours
     )
 
