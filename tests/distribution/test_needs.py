@@ -4,7 +4,7 @@ from uuid import UUID
 import pytest
 
 from services.distribution.app import NEED as NEEDS
-from services.distribution.domain.needs import AskNeed, ExpressNeed, MeetNeed, Need, RemindNeed, ReopenNeed
+from services.distribution.domain.needs import AskNeed, ExpressNeed, MeetNeed, Need, RemindNeed, ReopenNeed, campaign_name
 from shared.errors import Malformed
 from shared.events.base import DeviceType
 from shared.events.distribution import NeedExpressed, NeedMet, NeedReminded, NeedReopened
@@ -88,4 +88,4 @@ def test_what_is_unmet_follows() -> None:
 
 
 def test_a_campaign_is_named_as_people_write() -> None:
-    assert needs.campaign_name("  Été 2026, rentrée ! ") == "ete-2026-rentree"
+    assert campaign_name("  Été 2026, rentrée ! ") == "ete-2026-rentree"
