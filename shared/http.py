@@ -135,10 +135,13 @@ class Body:
 
     def __init__(self, receive: Receive, headers: Mapping[str, str], most: int) -> None:
         self.receive, self.most, self.size = receive, most, 0
-        self.more = headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
+        self.announced = int(headers.get("content-length") or 0)
+        self.more = self.announced > 0 or "transfer-encoding" in headers
 
     async def read(self) -> Message:
-        """Give the next piece. Raises TooLarge with the one that is too much."""
+        """Give the next piece. Raises TooLarge with the one that is too much, or at once where too much is announced."""
+        if self.announced > self.most:
+            raise TooLarge(self.most)
         message = await self.receive()
         self.size += len(message.get("body", b""))
         self.more = message.get("more_body", False)
@@ -183,8 +186,6 @@ class Edge:
             await send(message)
 
         try:
-            if int(headers.get("content-length") or 0) > most:
-                return await problem(413, "too_large", {"largest_bytes": most})(scope, body.read, told)
             return await self.app(scope, body.read, told)
         finally:
             metrics.REQUESTS.labels(scope["method"], f"{status // 100}xx").observe(time.perf_counter() - started)

@@ -239,11 +239,12 @@ async def counted_drafts(intake: Site) -> int:
         return int(await tx.connection.fetchval("SELECT count(*) FROM drafts"))
 
 
-async def test_too_much_at_once_is_refused_and_looked_at_no_further(person: httpx.AsyncClient) -> None:
+@pytest.mark.parametrize(("size", "status"), [(220_000, 422), (1_000_000, 413)])
+async def test_too_much_at_once_is_refused_and_looked_at_no_further(person: httpx.AsyncClient, size: int, status: int) -> None:
     draft = await begun(person)
     await post(person, f"{draft}/lieu", PAGES["lieu"])
-    page = await post(person, f"{draft}/lieu", PAGES["lieu"] | {"remarks": "x" * 1_000_000})
-    assert page.status_code == 422
+    page = await post(person, f"{draft}/lieu", PAGES["lieu"] | {"remarks": "x" * size})
+    assert page.status_code == status
     assert "trop gros" in page.text
     assert "Sonner deux fois" in (await person.get(f"{draft}/lieu")).text  # what was there before is still there
 
