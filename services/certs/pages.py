@@ -90,6 +90,7 @@ async def judge(request: Request, desk: At, at_home: AtHome, certificat: UploadF
         "known": known,
         "statement": statement,
         "headline": words.headline(statement) if statement else "",
+        "workshop": words.refurbisher(statement.refurbisher) if statement else "",
         "donor": ", ".join(words.donor(statement.donor)) if statement else "",
         "not_attested": [words.NOT_ATTESTED.get(c, c) for c in statement.not_attested] if statement else [],
     }

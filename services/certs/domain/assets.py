@@ -18,6 +18,11 @@ def layout() -> str:
     of the template makes new certificates look otherwise, and never makes an old one look forged.
     """
     drawn = sha256()
-    for path in [TEMPLATES / "certificate.typ", *sorted((TEMPLATES / "fonts").iterdir()), *(HERE / name for name in SOURCES)]:
+    for path in [
+        TEMPLATES / "certificate.typ",
+        TEMPLATES / "refurbishers.csv",
+        *sorted((TEMPLATES / "fonts").iterdir()),
+        *(HERE / name for name in SOURCES),
+    ]:
         drawn.update(sha256(path.read_bytes()).digest())
     return f"certificate/1 {drawn.hexdigest()[:16]} typst/{version('typst')} segno/{version('segno')}"

@@ -59,7 +59,7 @@ def view(statement: Statement) -> dict[str, object]:
         "donation": words.printable(statement.donation_reference),
         "consignment": words.printable(statement.consignment_reference),
         "origin": words.printable(statement.postal_code),
-        "refurbisher": words.printable(statement.refurbisher),
+        "refurbisher": words.refurbisher(statement.refurbisher),
         "received": words.day(statement.received_at),
         "required": words.CLASSES[statement.required_class],
         "headline": words.headline(statement),

@@ -41,7 +41,7 @@ def attested(statement: Statement) -> list[str]:
     lines = [
         f"Certificat {statement.number}, établi le {words.day(statement.issued_at)} par {statement.issuer}.",
         f"Donateur : {', '.join(words.donor(statement.donor))}.",
-        f"Envoi {statement.consignment_reference}, atelier {statement.refurbisher}.",
+        f"Envoi {statement.consignment_reference}, atelier {words.refurbisher(statement.refurbisher)}.",
         f"Il atteste : {words.headline(statement)}",
         "Il n’atteste pas :",
     ]

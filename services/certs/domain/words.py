@@ -1,5 +1,6 @@
 """French for what a certificate says. The same words, the same bytes: nothing here depends on a machine's locale or time zone."""
 
+import csv
 import unicodedata
 from collections.abc import Mapping
 from datetime import datetime
@@ -129,6 +130,18 @@ def grouped(digits: str) -> str:
     return SPACE.join([head[i : i + 3] for i in range(0, 9, 3)] + ([tail] if tail else []))
 
 
+@cache
+def refurbishers() -> Mapping[str, str]:
+    """Name and place of each refurbisher by its slug: drawn into documents, so a part of the layout."""
+    lines = (TEMPLATES / "refurbishers.csv").read_text("utf-8").splitlines()
+    return {row["slug"]: f"{row['name']}, {row['place']}" for row in csv.DictReader(lines)}
+
+
+def refurbisher(slug: str) -> str:
+    """`Trira, Pont-Évêque (Isère)`; one that is not in our data yet shows by its slug."""
+    return printable(refurbishers().get(slug, slug))
+
+
 def device(line: DeviceLine) -> dict[str, str]:
     """One row of the table of devices."""
     named = " ".join(printable(part) for part in (line.maker, line.model) if part)
@@ -137,7 +150,9 @@ def device(line: DeviceLine) -> dict[str, str]:
         "kind": DEVICES[line.device_type],
         "name": named or "marque et modèle non lus",
         "serial": printable(line.serial) if line.serial else "",
-        "fate": f"Réemploi, catégorie{SPACE}{line.category}" if line.category and line.outcome == "ready" else fate(line),
+        "fate": f"Réemploi, catégorie{SPACE}{line.category.capitalize()}"
+        if line.category and line.outcome == "ready"
+        else fate(line),
         "verdict": line.verdict,
         "words": verdict(line),
     }
