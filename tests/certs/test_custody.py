@@ -74,22 +74,28 @@ def test_what_the_machine_says_of_itself_replaces_what_was_typed() -> None:
 READY, SCRAPPED, OPEN = held("1"), held("2", outcome="scrapped"), held("3", outcome="open")
 
 
-@pytest.mark.parametrize(
-    "known,devices,expected",
-    [
-        (custody(counted=2), [READY, SCRAPPED], True),
-        (custody(counted=2), [READY, OPEN], False),
-        (custody(counted=3), [READY, SCRAPPED], False),  # one counted device never showed
-        (custody(counted=1), [READY, SCRAPPED], True),  # one more than was counted
-        (custody(counted=1), [READY, OPEN], False),  # one more, and not settled
-        (custody(counted=None), [READY], False),
-        (custody(counted=0), [], False),  # nothing to certify
-        (custody(counted=1, reference=None), [READY], False),  # routing has not told yet
-        (custody(counted=1, ended="refused"), [READY], False),
-        (Custody(), [], False),
-        (Custody(), [Held()], False),
-    ],
-)
+TABLE = [
+    (custody(counted=2), [READY, SCRAPPED], True),
+    (custody(counted=2), [READY, OPEN], False),
+    (custody(counted=3), [READY, SCRAPPED], False),  # one counted device never showed
+    (custody(counted=2), [], False),  # nor did any
+    (custody(counted=1), [READY, SCRAPPED], True),  # one more than was counted
+    (custody(counted=1), [READY, OPEN], False),  # one more, and not settled
+    (custody(counted=0), [READY], True),  # counted as nothing, then a device was identified
+    (custody(counted=0), [READY, SCRAPPED], True),
+    (custody(counted=0), [READY, OPEN], False),
+    (custody(counted=0), [OPEN], False),
+    (custody(counted=0), [], False),  # nothing to certify
+    (custody(counted=None), [READY], False),
+    (custody(counted=1, reference=None), [READY], False),  # routing has not told yet
+    (custody(counted=1, ended="refused"), [READY], False),
+    (Custody(), [], False),
+    (Custody(), [Held()], False),
+]
+"""What was counted, what was identified, and whether that is certified: the query and the rule must both say so."""
+
+
+@pytest.mark.parametrize("known,devices,expected", TABLE)
 def test_settled(known: Custody, devices: list[Held], expected: bool) -> None:
     assert settled(known, devices) is expected
 

@@ -2,7 +2,9 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
+from uuid import UUID, uuid4
 
 import pytest
 import pytest_asyncio
@@ -15,10 +17,11 @@ from services.certs.settings import CertsSettings
 from services.certs.store import tables
 from services.certs.store.files import Documents, ensure_keys, keys, trust
 from services.certs.store.press import Press
+from shared.aggregate import Versioned
 from shared.errors import NotYet
 from shared.events.refurb import SanitisationRejected
 from shared.events.routing import ConsignmentEnded
-from tests.certs import scene
+from tests.certs import scene, test_custody
 from tests.certs.samples import AT, POLICY, Story
 from tests.support.service import Publisher, Site, running, until
 
@@ -80,6 +83,37 @@ async def test_before_the_last_device_is_settled_there_is_none(still: Site, pres
     assert (await scene.counts(still))["drafts"] == 0
     with pytest.raises(NotYet, match="not_settled"):
         await scene.issuer(still, press).draft(still.desk, story.consignment)
+
+
+async def test_what_is_looked_for_is_what_the_rule_calls_settled(still: Site) -> None:
+    """Each line of the rule's table as rows of the database, side by side."""
+    expected, states = set(), dict[UUID, Versioned]()
+    devices = dict[UUID, Versioned]()
+    for known, its, ripe in test_custody.TABLE:
+        here = uuid4()
+        states[here] = Versioned(replace(known, consignment_id=here, reference=known.reference and f"DON-{here}/1"), 1)
+        devices |= {uuid4(): Versioned(replace(device, consignment_id=here), 1) for device in its}
+        expected |= {here} if ripe else set()
+    async with still.desk.write() as tx:
+        await tables.CUSTODIES.save(tx, states)
+        await tables.HELD.save(tx, devices)
+    try:
+        async with still.desk.read() as tx:
+            assert set(await tables.ripe(tx, 100)) == expected
+    finally:  # no event made them
+        await still.desk.pool.execute("DELETE FROM held; DELETE FROM custodies")
+
+
+async def test_a_consignment_counted_as_nothing_is_certified_once_it_has_a_settled_device(still: Site, press: Press) -> None:
+    story, runner = Story(), scene.issuer(still, press)
+    await scene.hear(still.desk, story.consignment, story.assigned())
+    await scene.hear(still.desk, story.arrival, story.received(0))
+    await runner.run(still.desk)
+    assert (await scene.counts(still))["drafts"] == 0
+    for event in story.erased("1"):
+        await scene.hear(still.desk, story.device("1"), event)
+    await runner.run(still.desk)
+    assert await issued(still, story)
 
 
 async def test_a_consignment_that_was_taken_elsewhere_has_none(still: Site, press: Press) -> None:

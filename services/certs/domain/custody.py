@@ -291,14 +291,18 @@ def evolve_held(held: Held, event: HeldEvent) -> Held:
 
 
 def settled(custody: Custody, devices: Collection[Held]) -> bool:
-    """Whether nothing more is to come: assigned, not ended, counted, and every counted device (and any beyond) ready or scrapped.
+    """Whether nothing more is to come: assigned, not ended, counted, and every device that was identified ready or scrapped.
 
-    An empty consignment is never settled: there is nothing to certify.
+    counted > identified    not settled: a device that was seen is still without a name, or lost
+    counted <= identified   settled with the last of them: a count may be short, or 0, and it says nothing against a device that is there
+    nothing identified      never settled: there is nothing to certify
+
+    A device that is identified only afterwards is not on the certificate: `domain.drift` shows it.
     """
     return (
         custody.reference is not None
         and custody.ended is None
         and custody.counted is not None
-        and 0 < len(devices) >= custody.counted
+        and len(devices) >= max(custody.counted, 1)
         and all(device.outcome != "open" for device in devices)
     )

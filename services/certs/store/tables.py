@@ -19,11 +19,11 @@ CHECKPOINTS = Rows("checkpoints", Checkpoint)
 
 
 async def ripe(tx: Tx, limit: int) -> list[UUID]:
-    """Consignments that look settled and have no draft; the rule is asked again on what they hold."""
+    """Consignments that are settled, as `domain.custody.settled` says, and have no draft; the rule is asked again on what they hold."""
     rows = await tx.connection.fetch(
         """
         SELECT c.consignment_id FROM custodies c JOIN held h USING (consignment_id)
-        WHERE c.counted > 0 AND c.reference IS NOT NULL AND c.ended IS NULL
+        WHERE c.reference IS NOT NULL AND c.ended IS NULL
           AND NOT EXISTS (SELECT FROM drafts d WHERE d.consignment_id = c.consignment_id)
           AND NOT EXISTS (SELECT FROM certificates i WHERE i.consignment_id = c.consignment_id)
         GROUP BY c.consignment_id, c.counted HAVING count(*) >= c.counted AND bool_and(h.outcome <> 'open')
