@@ -7,12 +7,12 @@ what is not there yet is `NotYet`. Originals are stored before the transaction t
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any, Protocol
 from uuid import UUID
 
 from services.refurb.domain import arrival, consignment, device, grading, reading, receipt, snapshot
 from services.refurb.domain.consignment import Consignment
+from services.refurb.domain.judge import CLOCKS_DIFFER
 from shared.aggregate import Command
 from shared.consumer import Reactions
 from shared.errors import NotYet, Refused
@@ -22,9 +22,6 @@ from shared.events.distribution import DeviceSold
 from shared.events.refurb import DeviceAudited, EvidenceFiled
 from shared.events.routing import ConsignmentAssigned, ConsignmentEnded, ConsignmentScheduled
 from shared.message import Message
-
-CLOCKS_DIFFER = timedelta(days=1)
-"""How far ahead of ours the clock of a bench may be: a wrong time zone, no more. What is said to end later has not happened."""
 
 
 def expected_stream(consignment_id: UUID) -> UUID:
@@ -37,8 +34,8 @@ def device_stream(refurbisher: str, device_ref: str) -> UUID:
     return stream_id("device", refurbisher, device_ref.strip().upper())
 
 
-def expectation(event: ConsignmentAssigned) -> consignment.ConsignmentExpected:
-    """What refurb needs of a consignment."""
+def expectation(message: Message, event: ConsignmentAssigned) -> consignment.ConsignmentExpected:
+    """What refurb needs of a consignment. When it was assigned is routing's to say, not the moment when we hear of it."""
     return consignment.ConsignmentExpected(
         consignment_id=event.consignment_id,
         reference=event.reference,
@@ -48,6 +45,7 @@ def expectation(event: ConsignmentAssigned) -> consignment.ConsignmentExpected:
         donor_public=event.donor.status == "public",
         required_class=event.required_class,
         declared=event.declared,
+        assigned_at=message.time,
     )
 
 
@@ -77,8 +75,8 @@ class Consignments(Protocol):
 def reactions(book: Consignments) -> Reactions:
     """What follows from what our own services tell. A consignment is noted at once: its devices may come in the same batch."""
 
-    def assigned(_: Message, event: ConsignmentAssigned) -> Sequence[Command]:
-        expected = expectation(event)
+    def assigned(message: Message, event: ConsignmentAssigned) -> Sequence[Command]:
+        expected = expectation(message, event)
         book.note(expected)
         return [consignment.ExpectConsignment(id=expected_stream(event.consignment_id), expected=expected)]
 
@@ -177,6 +175,7 @@ class Partners:
                 maker=said.maker,
                 model=said.model,
                 serial=snapshot.serial(said.serial),
+                assigned_at=known.assigned_at,
             ),
             accept(message, said.device_ref),
         ]
@@ -215,7 +214,7 @@ class Partners:
         )
 
     def medium_erased(self, message: Message, said: partner.MediumErased) -> Sequence[Command]:
-        """File a report. It and each run in it are claimed for this device: they prove no other one."""
+        """File a report, unless it is of what has not happened. It and each run in it are claimed for this device: they prove no other."""
         keyed(message, said.device_ref)
         where = "/log" if said.log is not None else "/evidence_sha256"
         filed = self.filed(said, where)

@@ -32,6 +32,7 @@ CREATE TABLE consignments (
     required_class text NOT NULL,
     declared jsonb,
     collection_date date,
+    assigned_at timestamp with time zone,
     CONSTRAINT consignments_status_check CHECK ((status = ANY (ARRAY['unknown'::text, 'expected'::text, 'closed'::text])))
 );
 
@@ -68,6 +69,7 @@ CREATE TABLE devices (
     scrap_reason text,
     sale_id uuid,
     held jsonb NOT NULL,
+    assigned_at timestamp with time zone,
     CONSTRAINT devices_check CHECK (((status <> ALL (ARRAY['ready'::text, 'sold'::text])) OR ((category IS NOT NULL) AND (blocked IS NULL) AND (jsonb_typeof(audit) = 'object'::text)))),
     CONSTRAINT devices_check1 CHECK (((status <> ALL (ARRAY['ready'::text, 'sold'::text])) OR (NOT jsonb_path_exists(findings, '$[*]?(@."accepted" == false)'::jsonpath)))),
     CONSTRAINT devices_check2 CHECK (((status <> ALL (ARRAY['ready'::text, 'sold'::text])) OR (jsonb_array_length(findings) >= 1))),

@@ -34,6 +34,8 @@ class DeviceReceived(Event):
     maker: str | None = None
     model: str | None = None
     serial: str | None = None
+    assigned_at: datetime | None = None
+    """When its consignment was assigned to the refurbisher: no erasure that ended before proves anything. Null: not kept then."""
 
 
 class ErasureRun(Fact):

@@ -5,6 +5,7 @@ import importlib.util
 import json
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -24,6 +25,8 @@ from tests.support.service import Ground, Publisher, Site, running, with_topics
 
 __all__ = ["bare_tab", "browser", "tab"]
 
+ASSIGNED = datetime(2026, 10, 1, 9, tzinfo=UTC)
+"""Before the labelled reports, whatever the day of the test."""
 KEYS = {"trira": "key-of-trira-0123456789abcdef", "ares": "key-of-ares-0123456789abcdefg"}
 
 
@@ -68,7 +71,7 @@ class Scene:
             chosen=Candidate(refurbisher=refurbisher, distance_km=10, load=0.1, cost=10.0),
             rules="test",
         )
-        await self.told.tell(f"routing.consignments.{refurbisher}", consignment, event)
+        await self.told.tell(f"routing.consignments.{refurbisher}", consignment, event, at=ASSIGNED)
         await self.site.until(lambda: self.count("consignments", "consignment_id = $1", consignment))
         return consignment
 

@@ -1,5 +1,6 @@
 """The life of a device, as events and commands."""
 
+from dataclasses import replace
 from datetime import timedelta
 from itertools import permutations
 from uuid import UUID
@@ -123,6 +124,30 @@ def test_a_failed_erasure_blocks_until_a_later_run_is_good() -> None:
     proven = SANITISED.model_copy(
         update={"started_at": moved.started_at, "ended_at": moved.ended_at, "evidence_sha256": "f" * 64}
     )
+    scene.when(retry).then(later, proven).leaves(blocked=None)
+
+
+def test_an_old_report_of_the_same_drive_blocks_until_it_is_erased_here() -> None:
+    """Also when the report came before the device, which alone knows since when it was to come."""
+    assigned = NOW + timedelta(days=30)
+    receive, received = replace(RECEIVE, assigned_at=assigned), RECEIVED.model_copy(update={"assigned_at": assigned})
+    old = SanitisationRejected(
+        medium=HDD,
+        reason="before_receipt",
+        evidence_sha256=GOOD.evidence_sha256,
+        policy="evidence-1",
+        line=RUN.line,
+        said=RUN.said,
+    )
+    given(DEVICE, received, AUDITED).when(FILE).then(GOOD, old)
+    held = given(DEVICE).when(FILE).then(ReportHeld(refurbisher="trira", consignment_id=CONSIGNMENT, filed=GOOD))
+    scene = held.when(receive).then(received, GOOD).leaves(assigned_at=assigned)
+    scene = scene.when(AUDIT).then(AUDITED, old).leaves(blocked="before_receipt")
+    scene.when(FINISH).refuses("erasure_not_proven")
+    again = {"started_at": assigned, "ended_at": assigned + timedelta(hours=1)}
+    later = GOOD.model_copy(update={"runs": (RUN.model_copy(update=again),), "evidence_sha256": "f" * 64})
+    retry = FileEvidence(id=ID, refurbisher="trira", consignment_id=CONSIGNMENT, filed=later)
+    proven = SANITISED.model_copy(update={**again, "evidence_sha256": "f" * 64})
     scene.when(retry).then(later, proven).leaves(blocked=None)
 
 

@@ -5,12 +5,13 @@ import random
 import re
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from services.refurb.domain import cases, nwipe, reading
-from tests.refurb.samples import ERASURE, case, log
+from tests.refurb.samples import ERASURE, case, evidence, log
 
 LABELLED = sorted(folder.name[:3] for folder in ERASURE.glob("d*"))
 
@@ -265,6 +266,17 @@ def test_within_a_file_the_last_run_counts_whatever_its_date() -> None:
     labelled, files = case("d01")
     failed = log("d03").replace(b"5VJ1CTQM", b"WD-WCAYU1220417").replace(b"2026/11/23", b"2025/11/23")
     assert cases.judged(labelled, {"nwipe.log": files["nwipe.log"] + b"\n" + failed})["media"][0]["reason"] == "failed"
+
+
+@pytest.mark.parametrize(("late", "reason"), [(-1, "ok"), (0, "ok"), (1, "before_receipt"), (86400 * 365, "before_receipt")])
+def test_an_erasure_from_before_the_consignment_is_of_another_life_of_the_drive(late: int, reason: str) -> None:
+    """A bench may be a day off, as with an end that is still to come; no more."""
+    labelled, files = case("d01")
+    ended = evidence("d01").runs[0].ended_at
+    assert ended
+    assigned = ended + timedelta(days=1, seconds=late)
+    (found,) = cases.judged({**labelled, "assigned_at": assigned}, files)["media"]
+    assert (found["reason"], found["accepted"]) == (reason, reason == "ok")
 
 
 def test_two_media_under_one_number_prove_nothing() -> None:

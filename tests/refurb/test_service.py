@@ -12,7 +12,7 @@ import pytest
 from services.refurb.reactions import device_stream
 from shared.events.base import stream_id
 from shared.events.distribution import DeviceSold
-from tests.refurb.conftest import Scene
+from tests.refurb.conftest import ASSIGNED, Scene
 from tests.refurb.samples import CAPTURES, NOW, case, log
 
 MEDIA = case("d01")[0]["device"]["media"]
@@ -254,6 +254,26 @@ async def test_an_erasure_that_is_still_to_come_proves_nothing(scene: Scene) -> 
     about = {"consignment_id": str(consignment), "device_ref": f"PE-{uuid4().hex[:6]}"}
     await scene.accepted("device_received", {**about, "device_type": "desktop"})
     assert (await scene.say("medium_erased", {**about, "log": log}))["faults"] == [("/log", "erasure_in_future")]
+
+
+async def test_an_erasure_from_before_the_consignment_proves_nothing(scene: Scene) -> None:
+    """A genuine report of the very drive, from its earlier life: the donor has used it since."""
+    consignment = await scene.assigned()
+    serial = uuid4().hex[:12].upper()
+    old = relabelled("d01", serial).replace("[2026/11/23 ", "[2025/11/23 ")
+    about = {"consignment_id": str(consignment), "device_ref": f"PE-{uuid4().hex[:6]}"}
+    await scene.accepted("medium_erased", {**about, "log": old})
+    await scene.accepted("device_received", {**about, "device_type": "desktop"})
+    await scene.accepted("device_audited", {**about, "media": [disk(serial)], **AUDIT})
+    assert (await scene.say("device_finished", about))["faults"] == [("/media", "before_receipt")]
+    await scene.accepted("medium_erased", {**about, "log": relabelled("d01", serial)})
+    await scene.accepted("device_finished", about)
+    row = await scene.site.desk.pool.fetchrow(
+        "SELECT d.assigned_at, c.assigned_at FROM devices d JOIN consignments c USING (consignment_id) WHERE d.device_ref = $1",
+        about["device_ref"],
+    )
+    assert row
+    assert tuple(row) == (ASSIGNED, ASSIGNED), "when routing said it, not when it came here"
 
 
 @pytest.mark.parametrize("change", ["status = 'ready'", "refurbisher = ''", "status = 'sold'"])

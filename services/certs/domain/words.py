@@ -48,6 +48,7 @@ REASONS: Mapping[str, str] = {
     "not_audited": "aucun relevé de ses supports reçu",
     "evidence_used_twice": "le même rapport est cité pour deux supports",
     "class_below_required": "effacement d’un niveau inférieur à celui demandé",
+    "before_receipt": "effacé avant d’être confié à l’atelier",
     "after_transfer": "effacé après la remise",
     "capacity_short": "effacement incomplet",
     "class_insufficient": "effacement d’un niveau inférieur à celui demandé",

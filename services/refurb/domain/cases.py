@@ -31,6 +31,7 @@ def judged(case: Mapping[str, Any], files: Mapping[str, bytes]) -> dict[str, Any
         media,
         [filed(files[name]) for name in case["files"]],
         case.get("required_class", "Clear"),
+        not_before=moment(case.get("assigned_at")),
         transfer_at=moment(case.get("transfer_at")),
         used=[
             judge.Used(sha256=str(u.get("sha256", "")), serial=u.get("serial"), ended_at=moment(u.get("ended_at")))

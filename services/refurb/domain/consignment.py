@@ -1,7 +1,7 @@
 """What refurb keeps of a consignment that routing assigned: local facts, published to nobody. And which evidence served which device."""
 
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, datetime
 from typing import ClassVar, Literal, assert_never
 from uuid import UUID
 
@@ -22,6 +22,8 @@ class ConsignmentExpected(Event):
     donor_public: bool
     required_class: MethodClass
     declared: dict[DeviceType, int]
+    assigned_at: datetime | None = None
+    """Null: it was noted before this was kept."""
 
 
 class CollectionPlanned(Event):
@@ -97,6 +99,7 @@ class Consignment:
     required_class: MethodClass = "Clear"
     declared: dict[DeviceType, int] | None = None
     collection_date: date | None = None
+    assigned_at: datetime | None = None
 
 
 LocalEvent = ConsignmentExpected | CollectionPlanned | ConsignmentClosed

@@ -45,6 +45,7 @@ class ReceiveDevice:
     maker: str | None = None
     model: str | None = None
     serial: str | None = None
+    assigned_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +137,7 @@ class Device:
     maker: str | None = None
     model: str | None = None
     serial: str | None = None
+    assigned_at: datetime | None = None
     audit: DeviceAudited | None = None
     evidence: tuple[EvidenceFiled, ...] = ()
     findings: tuple[Finding, ...] = ()

@@ -6,12 +6,13 @@
 3. The tool's own status must be success, with no error, and no line may contradict it (the readers see to that).
 4. Bytes covered in every pass >= bytes of the medium, and no hidden area was met.
 5. Verified. 6. The class reached is what the method gives on that kind of medium, whatever anyone claims, and at least the one asked for.
-7. It ended after it began, and before the change of owner. 8. A run serves one device only. 9. A device is proven when each medium is.
+7. It ended after it began, not before the device was on its way to the refurbisher, and before the change of owner.
+8. A run serves one device only. 9. A device is proven when each medium is.
 """
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from shared.events.base import Medium, MethodClass
 from shared.events.refurb import ErasureRun, EvidenceFiled
@@ -20,6 +21,8 @@ POLICY = "evidence-1"
 STRENGTH: dict[MethodClass | None, int] = {None: 0, "Clear": 1, "Purge": 2, "Destroy": 3}
 LATE = datetime.max.replace(tzinfo=UTC)
 RESET = "factory reset"
+CLOCKS_DIFFER = timedelta(days=1)
+"""How far from ours the clock of a bench may be, either way: a wrong time zone, no more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,12 +52,14 @@ def judge(
     evidence: Sequence[EvidenceFiled],
     required: MethodClass,
     *,
+    not_before: datetime | None = None,
     transfer_at: datetime | None = None,
     used: Collection[Used] = (),
     left: Collection[str] = (),
 ) -> tuple[Verdict, ...]:
     """One verdict for each medium, in the order of `media`. Two media with one serial number prove nothing for each other.
 
+    `not_before`: an erasure that ended earlier is of another life of the medium, which was written to since.
     `left`: serials of media that were proven and have left the device since; evidence about them is about nobody else.
     """
     serials = [serial_of(m) for m in media]
@@ -68,7 +73,8 @@ def judge(
             verdicts.append(Verdict(medium=medium, reason=unbound(serial, {*left, *(s for s in serials if s)}, evidence)))
             continue
         filed, run, doubt = chosen
-        reason = doubt or ruled(medium, run, required, transfer_at) or twice(filed.evidence_sha256, run, used) or "ok"
+        broken = ruled(medium, run, required) or untimely(run, not_before, transfer_at)
+        reason = doubt or broken or twice(filed.evidence_sha256, run, used) or "ok"
         good = run.outcome == "ok" and not doubt
         verdicts.append(
             Verdict(
@@ -127,8 +133,8 @@ def unbound(serial: str | None, known: Collection[str], evidence: Sequence[Evide
     return unusable[-1] if unusable else "no_evidence"
 
 
-def ruled(medium: Medium, run: ErasureRun, required: MethodClass, transfer_at: datetime | None) -> str | None:
-    """The first rule that the deciding run breaks."""
+def ruled(medium: Medium, run: ErasureRun, required: MethodClass) -> str | None:
+    """The first rule that the deciding run breaks, whenever it was."""
     if run.outcome != "ok":
         return run.outcome
     if not run.verified:
@@ -137,8 +143,15 @@ def ruled(medium: Medium, run: ErasureRun, required: MethodClass, transfer_at: d
         return "capacity_short"
     if not STRENGTH[reached(medium, run)] or STRENGTH[reached(medium, run)] < STRENGTH[required]:
         return "class_insufficient"
+    return None
+
+
+def untimely(run: ErasureRun, not_before: datetime | None, transfer_at: datetime | None) -> str | None:
+    """The first rule about time that a run breaks."""
     if run.started_at is None or run.ended_at is None or run.ended_at < run.started_at:
         return "time_inverted"
+    if not_before is not None and run.ended_at < not_before - CLOCKS_DIFFER:
+        return "before_receipt"
     if transfer_at is not None and run.ended_at >= transfer_at:
         return "after_transfer"
     return None

@@ -105,6 +105,7 @@ def receive(device: Device, command: ReceiveDevice) -> list[DeviceEvent]:
             maker=command.maker,
             model=command.model,
             serial=command.serial,
+            assigned_at=command.assigned_at,
         )
     ]
     now = evolve(device, events[0])
@@ -159,7 +160,8 @@ def file(device: Device, filed: EvidenceFiled) -> list[DeviceEvent]:
 def verdicts(device: Device) -> tuple[Verdict, ...]:
     """Judge its media as things stand. Who owns it changes later, so there is no transfer date yet."""
     proven = {f.medium.serial for f in device.findings if f.accepted and f.medium.serial}
-    return judge(device.audit.media if device.audit else (), device.evidence, device.required_class, left=proven)
+    media = device.audit.media if device.audit else ()
+    return judge(media, device.evidence, device.required_class, not_before=device.assigned_at, left=proven)
 
 
 def judged(device: Device) -> list[DeviceEvent]:
