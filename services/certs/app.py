@@ -3,9 +3,9 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
+from services.certs import jobs, web
 from services.certs import pages as certs_pages
-from services.certs import web
-from services.certs.domain import certificate, custody, verification
+from services.certs.domain import certificate, custody, drift, verification
 from services.certs.jobs import Issuer
 from services.certs.pages import House
 from services.certs.reactions import REACTIONS
@@ -74,6 +74,16 @@ CHECKPOINT = Aggregate(
     topic=lambda state: f"certs.certificates.{state.refurbisher}",
     rows=tables.CHECKPOINTS,
 )
+# Where the facts have come to say something else than a certificate: for the staff, told to nobody.
+DRIFT = Aggregate(
+    name="drift",
+    events=(drift.DriftNoted, drift.DriftEnded),
+    new=drift.Drift(),
+    decide=drift.decide_drift,
+    evolve=drift.evolve_drift,
+    topic=lambda _: None,
+    rows=tables.DRIFTS,
+)
 
 AGGREGATES: Aggregates = {
     custody.NoteCustody: CUSTODY,
@@ -82,6 +92,7 @@ AGGREGATES: Aggregates = {
     certificate.LogDocument: DRAFT,
     certificate.IssueCertificate: CERTIFICATE,
     certificate.SignCheckpoint: CHECKPOINT,
+    drift.NoteDrift: DRIFT,
 }
 
 
@@ -108,7 +119,7 @@ def build(settings: CertsSettings) -> Service:
         tells={"certs.certificates": "refurbishers"},
         routers=(web.router, certs_pages.router),
         files=("/certs/verifier",),
-        jobs=(Job("issuer", 0.4, issuer.run),),
+        jobs=(Job("issuer", 0.4, issuer.run), Job("watch", 5, jobs.watch)),
         migrations=HERE / "migrations",
         pages=pages,
         doors=doors,

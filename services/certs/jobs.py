@@ -6,11 +6,14 @@
     issue   proof and signature are made, the file is stored, then the certificate is told, in one transaction
 
 From `log` on every byte follows from what is committed: two runners, or one after a crash, make the same file.
+
+Beside it, `watch` looks after certificates: facts may come that they do not say.
 """
 
 import asyncio
 import secrets
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
@@ -30,18 +33,20 @@ from services.certs.domain.certificate import (
     number_of,
 )
 from services.certs.domain.custody import settled
+from services.certs.domain.drift import DriftNoted, drifted, notes
 from services.certs.domain.issuer import Keys
 from services.certs.domain.statement import Statement, digest, state
 from services.certs.settings import CertsSettings
 from services.certs.store import tables
 from services.certs.store.files import Documents
 from services.certs.store.press import Press
-from shared.db import Tx
+from shared.db import AWAY, Tx
 from shared.desk import Desk
 from shared.errors import Coded, NotYet, Outage
 from shared.log import log
 
 AT_ONCE = 20
+COMPARED_AT_ONCE = 200
 
 
 @dataclass(slots=True, kw_only=True)
@@ -95,6 +100,7 @@ class Issuer:
             if await self.statement(tx, consignment, issued_at) != statement:
                 raise NotYet("facts_moved")
             await tables.keep_statement(tx, statement.canonical)
+            await tables.keep_compared(tx, consignment, await tables.facts(tx, consignment), again=False)
 
         command = DraftCertificate(id=draft_id(consignment), statement=statement, salt=secrets.token_hex(16))
         await desk.carry_out([command], also=also)
@@ -177,3 +183,42 @@ async def drafted(tx: Tx, consignment: UUID) -> Draft:
     if draft is None:
         raise NotYet("certificate_not_drafted")
     return draft
+
+
+async def watch(desk: Desk) -> None:
+    """Compare certificates with the facts that moved since, and note where they part. The certificate itself stays as it is.
+
+    A certificate that came back from its topic after the loss of the database has no draft here, so it is not compared.
+    """
+    async with desk.read() as tx:
+        moved = await tables.moved(tx, COMPARED_AT_ONCE)
+    trouble: Exception | None = None
+    for consignment in moved:
+        try:
+            await compare(desk, consignment)
+        except (Outage, *AWAY):
+            raise
+        except Exception as error:  # noqa: BLE001 one consignment's trouble is not the others'; it is told at the end
+            trouble = error
+    if trouble is not None:
+        raise trouble
+
+
+async def compare(desk: Desk, consignment: UUID) -> None:
+    """Note what the facts say now where the certificate says something else, and log once what was not known before."""
+    async with desk.read() as tx:
+        draft, word = await drafted(tx, consignment), await tables.facts(tx, consignment)
+        statement = Statement.model_validate_json(await tables.statement(tx, draft.statement_sha256))
+        custody, devices = await tables.custody(tx, consignment)
+        known = await tables.drifts(tx, consignment)
+
+    async def also(tx: Tx) -> None:
+        await tables.keep_compared(tx, consignment, word, again=True)
+
+    found = drifted(statement, custody, devices)
+    recorded = await desk.carry_out(notes(consignment, statement.number, found, known, desk.now()), also=also)
+    new = [r.event for r in recorded if isinstance(r.event, DriftNoted) and r.event.device_ref not in known]
+    if new:
+        kinds = Counter(event.kind for event in new)
+        devices_named = [event.device_ref for event in new if event.device_ref][:AT_ONCE]
+        log.warning("certificate_outrun", certificate=statement.number, kinds=dict(kinds), devices=devices_named)

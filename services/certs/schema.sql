@@ -30,6 +30,11 @@ CREATE TABLE checkpoints (
     CONSTRAINT checkpoints_version_check CHECK ((version > 0))
 );
 
+CREATE TABLE compared (
+    consignment_id uuid NOT NULL,
+    facts text NOT NULL
+);
+
 CREATE TABLE cursor (
     topic text NOT NULL,
     partition integer NOT NULL,
@@ -80,6 +85,21 @@ CREATE TABLE drafts (
     CONSTRAINT drafts_check1 CHECK ((((leaf_index IS NULL) = (leaf_hash IS NULL)) AND ((leaf_index IS NULL) = (document_sha256 IS NULL)))),
     CONSTRAINT drafts_leaf_index_check CHECK ((leaf_index >= 0)),
     CONSTRAINT drafts_version_check CHECK ((version > 0))
+);
+
+CREATE TABLE drifts (
+    id uuid NOT NULL,
+    version integer NOT NULL,
+    consignment_id uuid NOT NULL,
+    number text NOT NULL,
+    device_ref text NOT NULL,
+    kind text,
+    certified text,
+    now text,
+    noted_at timestamp with time zone,
+    CONSTRAINT drifts_check CHECK (((kind IS NULL) = (noted_at IS NULL))),
+    CONSTRAINT drifts_kind_check CHECK ((kind = ANY (ARRAY['late'::text, 'gone'::text, 'reopened'::text, 'verdict'::text, 'outcome'::text, 'media'::text, 'counted'::text, 'ended'::text]))),
+    CONSTRAINT drifts_version_check CHECK ((version > 0))
 );
 
 CREATE TABLE events (
@@ -224,6 +244,9 @@ ALTER TABLE ONLY checkpoints
 ALTER TABLE ONLY checkpoints
     ADD CONSTRAINT checkpoints_size_key UNIQUE (size);
 
+ALTER TABLE ONLY compared
+    ADD CONSTRAINT compared_pkey PRIMARY KEY (consignment_id);
+
 ALTER TABLE ONLY cursor
     ADD CONSTRAINT cursor_pkey PRIMARY KEY (topic, partition);
 
@@ -244,6 +267,12 @@ ALTER TABLE ONLY drafts
 
 ALTER TABLE ONLY drafts
     ADD CONSTRAINT drafts_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY drifts
+    ADD CONSTRAINT drifts_consignment_id_device_ref_key UNIQUE (consignment_id, device_ref);
+
+ALTER TABLE ONLY drifts
+    ADD CONSTRAINT drifts_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY events
     ADD CONSTRAINT events_pkey PRIMARY KEY (stream, version);

@@ -7,6 +7,7 @@ from uuid import UUID
 from services.certs.domain import merkle
 from services.certs.domain.certificate import Certificate, Checkpoint, Draft
 from services.certs.domain.custody import Custody, Held
+from services.certs.domain.drift import Drift
 from services.certs.domain.statement import digest
 from shared.db import Tx
 from shared.rows import Rows
@@ -16,6 +17,10 @@ HELD = Rows("held", Held)
 DRAFTS = Rows("drafts", Draft)
 CERTIFICATES = Rows("certificates", Certificate)
 CHECKPOINTS = Rows("checkpoints", Checkpoint)
+DRIFTS = Rows("drifts", Drift)
+
+FACTS = "concat_ws('.', c.version, count(h.id), sum(h.version))"
+"""A consignment's facts as one word, which is another one after each event about it or about one of its devices."""
 
 
 async def ripe(tx: Tx, limit: int) -> list[UUID]:
@@ -39,6 +44,58 @@ async def custody(tx: Tx, consignment: UUID) -> tuple[Custody, list[Held]]:
     custodies = await CUSTODIES.find(tx, "consignment_id = $1", consignment)
     devices = await HELD.find(tx, "consignment_id = $1", consignment)
     return next((c.state for c in custodies.values()), Custody()), [d.state for d in devices.values()]
+
+
+async def facts(tx: Tx, consignment: UUID) -> str:
+    """The word for the consignment's facts as they are."""
+    word: str | None = await tx.connection.fetchval(
+        f"""
+        SELECT {FACTS} FROM custodies c LEFT JOIN held h USING (consignment_id)
+        WHERE c.consignment_id = $1 GROUP BY c.version
+        """,  # noqa: S608 our own words
+        consignment,
+    )
+    return word or ""
+
+
+async def moved(tx: Tx, limit: int) -> list[UUID]:
+    """Consignments whose certificate is fixed, and whose facts are not those that it was last compared with."""
+    rows = await tx.connection.fetch(
+        f"""
+        SELECT c.consignment_id FROM drafts d JOIN custodies c USING (consignment_id)
+        LEFT JOIN held h USING (consignment_id) LEFT JOIN compared m USING (consignment_id)
+        GROUP BY c.consignment_id, c.version, m.facts HAVING {FACTS} IS DISTINCT FROM m.facts
+        ORDER BY c.consignment_id LIMIT $1
+        """,  # noqa: S608 our own words
+        limit,
+    )
+    return [row["consignment_id"] for row in rows]
+
+
+async def keep_compared(tx: Tx, consignment: UUID, word: str, *, again: bool) -> None:
+    """Remember with which facts the certificate was compared: at first, when it is fixed, or `again`."""
+    then = "UPDATE SET facts = excluded.facts" if again else "NOTHING"
+    await tx.connection.execute(
+        f"INSERT INTO compared (consignment_id, facts) VALUES ($1, $2) ON CONFLICT (consignment_id) DO {then}",  # noqa: S608 our own words
+        consignment,
+        word,
+    )
+
+
+async def drifts(tx: Tx, consignment: UUID) -> dict[str, Drift]:
+    """Where the facts of a consignment part from its certificate, by `device_ref`."""
+    found = await DRIFTS.find(tx, "consignment_id = $1 AND kind IS NOT NULL", consignment)
+    return {d.state.device_ref: d.state for d in found.values()}
+
+
+async def latest_drifts(tx: Tx, limit: int) -> list[Drift]:
+    """The same of all certificates: those with the latest note first, each as a whole and in order."""
+    where = """
+        kind IS NOT NULL ORDER BY (SELECT max(o.noted_at) FROM drifts o WHERE o.consignment_id = drifts.consignment_id) DESC,
+        consignment_id, device_ref LIMIT $1
+    """
+    found = await DRIFTS.find(tx, where, limit)
+    return [d.state for d in found.values()]
 
 
 async def unfinished(tx: Tx, limit: int) -> list[UUID]:
@@ -160,6 +217,9 @@ async def figures(tx: Tx) -> dict[str, Any]:
                (SELECT count(*) FROM held WHERE outcome = 'scrapped') AS devices_scrapped,
                (SELECT count(*) FROM drafts) AS drafts,
                (SELECT count(*) FROM nodes WHERE level = 0) AS log_size,
+               (SELECT count(*) FROM drifts WHERE kind = 'late') AS late_devices,
+               (SELECT count(*) FROM drifts WHERE kind <> 'late' AND device_ref <> '') AS changed_devices,
+               (SELECT count(DISTINCT consignment_id) FROM drifts WHERE kind IS NOT NULL) AS certificates_outrun,
                count(*) AS certificates, coalesce(sum(devices), 0)::bigint AS devices, coalesce(sum(erased), 0)::bigint AS erased,
                coalesce(sum(not_erased), 0)::bigint AS not_erased,
                coalesce(sum(devices - erased - not_erased), 0)::bigint AS without_medium,
