@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, UploadFile
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
@@ -17,6 +17,9 @@ from shared.desk import Desk
 from shared.http import At
 from shared.ui import Access, Pages, same_origin, wants_html
 
+if TYPE_CHECKING:
+    from services.certs.domain.verification import Verdict
+
 router = APIRouter(prefix="/certs", include_in_schema=False)
 
 LARGEST = 20_000_000
@@ -26,6 +29,7 @@ MESSAGES: Mapping[str, str] = {
     "log_empty": "Le registre est encore vide. Il s’ouvre avec le premier certificat.",
     "log_sizes": "Le registre a {size} inscriptions. Demandez deux tailles dans l’ordre, au plus {size}.",
     "document_lost": "Ce document n’est pas disponible pour l’instant. Rien n’est perdu de ce qu’il atteste. Prévenez-nous.",
+    "verifier_busy": "Trop de fichiers sont en cours de vérification. Le vôtre n’a pas été vérifié. Recommencez dans une minute.",
     "press": "La vérification n’a pas abouti. Votre fichier n’est pas en cause. Recommencez dans une minute.",
 }
 STATES: Mapping[str, str] = {"valid": "ok", "modified": "bad", "not_logged": "bad"}
@@ -70,16 +74,15 @@ async def by_number(desk: Desk, typed: str) -> dict[str, Any]:
 
 @router.post("/verifier", dependencies=[Depends(same_origin)])
 async def judge(request: Request, desk: At, at_home: AtHome, certificat: UploadFile | None = None) -> Response:
-    """The verdict on a file. It is read, judged and forgotten."""
-    data = await certificat.read(LARGEST + 1) if certificat is not None else b""
+    """The verdict on a file. It is read, judged and forgotten. Outage when too many are at it (`Press.turn`)."""
     shown: dict[str, Any] = {"number": "", "known": None}
-    if not data:
+    if certificat is None or not certificat.size:
         why = "Choisissez d’abord le fichier PDF du certificat."
         return at_home.pages.render(request, "verifier.html", 422, **shown, verdict=None, errors={"certificat": why})
-    verdict = await at_home.press.verify(data) if len(data) <= LARGEST else None
+    verdict, sha256 = await verified(at_home.press, certificat) if certificat.size <= LARGEST else (None, "")
     code = verdict.code if verdict else "too_large"
     statement = verdict.statement if verdict and verdict.ok else None
-    known = await issued(desk, statement.number, digest(data)) if statement else None
+    known = await issued(desk, statement.number, sha256) if statement else None
     found: dict[str, Any] = {
         "code": code,
         "state": "warn" if known and known.superseded_by else STATES.get(code, "wait"),
@@ -103,6 +106,13 @@ async def judge(request: Request, desk: At, at_home: AtHome, certificat: UploadF
         }
         return JSONResponse(told)
     return at_home.pages.render(request, "verifier.html", private=True, **shown, verdict=found)
+
+
+async def verified(press: Press, file: UploadFile) -> tuple["Verdict", str]:
+    """The verdict on a file, and its hash. It comes into memory when it is its turn, so that those who wait weigh little."""
+    async with press.turn():
+        data = await file.read()
+        return await press.verify(data), digest(data)
 
 
 async def issued(desk: Desk, number: str, sha256: str) -> Certificate | None:

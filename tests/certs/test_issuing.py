@@ -12,13 +12,15 @@ import pytest_asyncio
 from services.certs.app import build
 from services.certs.domain import merkle, note
 from services.certs.domain.certificate import certificate_id, checkpoint_id
+from services.certs.domain.statement import Statement
 from services.certs.domain.verification import Trust
+from services.certs.jobs import Issuer
 from services.certs.settings import CertsSettings
 from services.certs.store import tables
 from services.certs.store.files import Documents, ensure_keys, keys, trust
 from services.certs.store.press import Press
 from shared.aggregate import Versioned
-from shared.errors import NotYet
+from shared.errors import NotYet, Outage
 from shared.events.refurb import SanitisationRejected
 from shared.events.routing import ConsignmentEnded
 from tests.certs import scene, test_custody
@@ -251,6 +253,59 @@ async def test_the_press_rests_when_there_is_nothing_to_do(still: Site, press: P
     await until(lambda: press.pool is None)
     await until(lambda: not process.is_alive())
     keeping.cancel()
+
+
+@pytest.mark.parametrize("workers,most", [(1, 1), (2, 1), (3, 2), (8, 2)])
+async def test_only_so_many_files_are_verified_at_once(tmp_path: Path, workers: int, most: int) -> None:
+    made, inside, highest = Press(tmp_path, workers), 0, 0
+
+    async def verified() -> None:
+        nonlocal inside, highest
+        async with made.turn():
+            inside += 1
+            highest = max(highest, inside)
+            await asyncio.sleep(0.01)
+            inside -= 1
+
+    await asyncio.gather(*(verified() for _ in range(6)))
+    assert highest == most
+
+
+async def test_who_waits_too_long_for_a_turn_is_told_and_the_turn_is_not_lost(tmp_path: Path) -> None:
+    made = Press(tmp_path, patience_s=0.05)
+    async with made.turn():
+        with pytest.raises(Outage, match="verifier_busy"):
+            async with made.turn():
+                pytest.fail("there was one turn")
+    async with made.turn():
+        pass
+
+
+async def test_a_certificate_waits_for_one_verification_at_most(still: Site, press: Press) -> None:
+    """Uploads queue before the press, not in it: what is issued meanwhile comes before all but the one at work."""
+    story, runner = Story(), scene.issuer(still, press)
+    await scene.note(still.desk, story, erased=["1"])
+    await press.verify(b"no PDF")
+    press.patience_s, order, files = 60, list[str](), 12
+    begun = asyncio.Event()
+
+    async def upload() -> None:
+        async with press.turn():
+            begun.set()
+            await press.verify(b"%PDF-1.7\n" + bytes(2_000_000))
+        order.append("verified")
+
+    uploads = [asyncio.create_task(upload()) for _ in range(files)]
+    await begun.wait()
+    assert press.busy <= 1
+    await press.render((await statement(still, runner, story)).canonical)
+    assert len(order) <= 2
+    await asyncio.gather(*uploads)
+
+
+async def statement(site: Site, runner: Issuer, story: Story) -> Statement:
+    async with site.desk.read() as tx:
+        return await runner.statement(tx, story.consignment, AT)
 
 
 def test_keys_are_made_once_and_are_nobody_else_s(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from services.certs.domain.statement import digest
 from services.certs.settings import CertsSettings
 from services.certs.store import tables
 from services.certs.store.files import Documents
+from services.certs.store.press import Press
 from shared import passes
 from shared.ui import fr
 from tests.certs.conftest import CELLS
@@ -193,6 +194,25 @@ async def test_no_file_is_told_next_to_the_field(certs: Site) -> None:
         assert (await client.post("/certs/verifier", data={"certificat": "text"})).status_code == 422
         client.headers["Sec-Fetch-Site"] = "cross-site"
         assert (await client.post("/certs/verifier", files={"certificat": ("a", b"x")})).status_code == 403
+
+
+async def test_when_too_many_files_are_verified_it_is_said_and_passes(certs: Site, story: Story) -> None:
+    press: Press = certs.service.state["house"].press
+    press.patience_s = 0.1
+    async with press.turn():
+        page = await posted(certs, data := await fetch(certs, story.number))
+        assert page.status_code == 503
+        assert fr("Trop de fichiers sont en cours de vérification") in page.text
+        assert "n’a pas été vérifié" in page.text
+        assert page.headers["retry-after"]
+        async with certs.client(browser=True) as client:
+            client.headers["Accept"] = "application/json"
+            told = await client.post("/certs/verifier", files={"certificat": ("a.pdf", data)})
+        assert (told.status_code, told.json()["code"]) == (503, "verifier_busy")
+        assert (await posted(certs, b"")).status_code == 422, "what needs no verification waits for none"
+        assert "trop gros" in (await posted(certs, bytes(20_000_001))).text
+    press.patience_s = 10
+    assert "Valide" in (await posted(certs, data)).text
 
 
 async def test_programs_get_the_verdict_as_json(certs: Site, story: Story) -> None:

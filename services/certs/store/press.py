@@ -9,9 +9,10 @@ import multiprocessing
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -34,9 +35,14 @@ class Press:
     workers: int = 1
     idle_s: float = 10.0
     longest_s: float = 60.0
+    patience_s: float = 10.0
     pool: ProcessPoolExecutor | None = None
     busy: int = 0
     used: float = field(default_factory=time.monotonic)
+    turns: asyncio.Semaphore = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.turns = asyncio.Semaphore(min(2, max(1, self.workers - 1)))
 
     async def render(self, statement: bytes) -> bytes:
         """The document that says `statement` (canonical JSON)."""
@@ -46,8 +52,25 @@ class Press:
         """The document with the proof in it, signed."""
         return await self._do(_seal, document, proof, at)
 
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Wait for leave to verify a file that somebody sent; Outage after `patience_s`. Read the file only once inside.
+
+        One at a time has it (two where there are three workers or more), so that many who verify stand in line here, with their files
+        still on disk, and never fill the line in which certificates wait to be issued.
+        """
+        try:
+            async with asyncio.timeout(self.patience_s):
+                await self.turns.acquire()
+        except TimeoutError as error:
+            raise Outage("verifier_busy") from error
+        try:
+            yield
+        finally:
+            self.turns.release()
+
     async def verify(self, data: bytes) -> "Verdict":
-        """What can be said of `data`, trusting our own keys."""
+        """What can be said of `data`, trusting our own keys. For what strangers send: within a `turn`."""
         return await self._do(_verify, data)
 
     async def _do(self, work: Callable[..., T], *given: Any) -> T:
