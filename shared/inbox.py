@@ -15,8 +15,9 @@ from uuid import UUID
 from shared.db import Tx
 from shared.message import Message
 
-Key = tuple[UUID, str]
-"""A stream, and the topic it lives in: keys are chosen by others, and one publisher must not be able to speak for another."""
+Key = tuple[int, str]
+"""A stream (its number: UUIDs are hashed in Python, numbers are not), and the topic it lives in: keys are chosen by others, and one
+publisher must not be able to speak for another."""
 
 Verdict = Literal["next", "repeat", "fork", "blocked", "gap"]
 
@@ -30,9 +31,12 @@ class Position:
     parked_from: int | None = None
 
 
+NOWHERE = Position()
+
+
 def key(message: Message) -> Key:
     """Tell the stream and the topic of a message."""
-    return message.stream, message.topic
+    return message.stream.int, message.topic
 
 
 def mark(message: Message) -> bytes:
@@ -58,10 +62,10 @@ class Inbox:
             SELECT stream, topic, version, mark, parked_from FROM seen
             WHERE (stream, topic) IN (SELECT * FROM unnest($1::uuid[], $2::text[]))
             """,
-            [s for s, _ in keys],
+            [UUID(int=s) for s, _ in keys],
             [t for _, t in keys],
         )
-        return cls({(r["stream"], r["topic"]): Position(r["version"], r["mark"], r["parked_from"]) for r in rows})
+        return cls({(r["stream"].int, r["topic"]): Position(r["version"], r["mark"], r["parked_from"]) for r in rows})
 
     def first_missing(self, message: Message) -> int:
         """Tell which number of its stream a message waits for."""
@@ -70,7 +74,7 @@ class Inbox:
 
     def verdict(self, message: Message, *, released: bool = False) -> Verdict:
         """Say what a message is to its stream. A `released` one comes from the parked ones itself, so they do not block it."""
-        at = self.known.get(key(message), Position())
+        at = self.known.get(key(message), NOWHERE)
         if message.version == at.version and at.mark != mark(message):
             return "fork"
         if message.version <= at.version:
@@ -81,9 +85,9 @@ class Inbox:
 
     def advance(self, message: Message) -> None:
         """Note that a message has had its effect."""
-        at = self.known.get(key(message), Position())
-        self.known[key(message)] = Position(message.version, mark(message), at.parked_from)
-        self.moved.add(key(message))
+        place = key(message)
+        self.known[place] = Position(message.version, mark(message), self.known.get(place, NOWHERE).parked_from)
+        self.moved.add(place)
 
     def block(self, message: Message) -> None:
         """Let everything from this message on wait, in its stream."""
@@ -94,7 +98,7 @@ class Inbox:
 
     async def save(self, tx: Tx) -> None:
         """Note what was dealt with, in the transaction that holds its effects. Only what moved is written."""
-        keys = sorted(self.moved, key=lambda k: (k[0].int, k[1]))
+        keys = sorted(self.moved)
         if not keys:
             return
         await tx.connection.execute(
@@ -104,7 +108,7 @@ class Inbox:
             ON CONFLICT (stream, topic) DO UPDATE
             SET version = excluded.version, mark = excluded.mark, parked_from = excluded.parked_from
             """,
-            [s for s, _ in keys],
+            [UUID(int=s) for s, _ in keys],
             [t for _, t in keys],
             [self.known[k].version for k in keys],
             [self.known[k].mark for k in keys],

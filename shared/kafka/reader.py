@@ -104,7 +104,7 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
                 topic = tp.topic.removeprefix(self.prefix)
                 for record in records:
                     message = decode(record, topic, outside=self.outside(topic))
-                    size = len(message.value) + sum(len(v) for v in message.headers.values())
+                    size = len(message.value) + sum(map(len, message.headers.values()))
                     if batch and weight + size > BATCH_BYTES:
                         yield batch
                         batch, weight = [], 0

@@ -23,6 +23,9 @@ AWAY = (KafkaError, OSError, TimeoutError, Outage)
 LARGEST_REQUEST = 1_048_576
 MOST_HEADERS = 64
 LONGEST_HEADER = 4_096
+ATTRIBUTES = ("specversion", "id", "source", "type", "subject", "time", "streamversion")
+PLAIN = frozenset({"content-type", "traceparent", *(f"ce_{name}" for name in ATTRIBUTES)})
+"""Names of headers that need no cleaning."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +53,8 @@ class Access:
 
 def clean(value: bytes | None) -> str:
     """Make text of a header: no NUL (Postgres has none), no endless line."""
-    return (value or b"")[:LONGEST_HEADER].decode("utf-8", "replace").replace("\x00", "\ufffd")
+    text = (value or b"")[:LONGEST_HEADER].decode("utf-8", "replace")
+    return text.replace("\x00", "\ufffd") if "\x00" in text else text
 
 
 def place(key: bytes | None, headers: Mapping[str, str]) -> tuple[str | None, UUID | None, int]:
@@ -68,14 +72,15 @@ def place(key: bytes | None, headers: Mapping[str, str]) -> tuple[str | None, UU
 
 def decode(record: Any, topic: str, *, outside: bool) -> Message:
     """Make a Message of what came. What is wrong with its envelope is noted in `fault`: the message still has a place of its own."""
-    headers = {str(k).replace("\x00", "\ufffd")[:LONGEST_HEADER]: clean(v) for k, v in record.headers[: MOST_HEADERS - 1]}
+    told = record.headers[: MOST_HEADERS - 1]
+    headers = {k if k in PLAIN else clean(k.encode(errors="replace")): clean(v) for k, v in told}
     time, fault = datetime.fromtimestamp(max(record.timestamp or 0, 0) / 1000, UTC), None
     if outside:  # over whatever stood there: `ce_time` is a claim, this is not
         headers["arrived"] = time.isoformat()
     stream, version = None, 1
-    if told := headers.get("ce_time"):
+    if said := headers.get("ce_time"):
         try:
-            time = datetime.fromisoformat(told).astimezone(UTC)
+            time = datetime.fromisoformat(said).astimezone(UTC)
         except (ValueError, OverflowError):
             fault = "bad_ce_time"
     missing = next((name for name in ("ce_id", "ce_source", "ce_type") if not headers.get(name)), None)

@@ -16,7 +16,7 @@ import asyncpg
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from shared.kafka.wire import Access
-from tests.shared.counter import Added
+from tests.shared.counter import Added, counter_id
 
 Row = tuple[UUID, int, dict[str, str], bytes]
 
@@ -67,20 +67,21 @@ async def write(
     cursor: dict[int, int],
 ) -> None:
     async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read"):
-        ids = sorted({s for s, _, _, _ in rows})
+        told = [(stream, number, value, json.loads(value)) for stream, number, _, value in rows]
+        names = [counter_id(body["name"]) for _, _, _, body in told]
+        ids = sorted(set(names), key=lambda i: i.int)
         found = await connection.fetch("SELECT id, version, total, causes FROM counters WHERE id = ANY ($1::uuid[])", ids)
         state = {r["id"]: (r["version"], r["total"], json.loads(r["causes"])) for r in found}
         events = []
         seen: dict[UUID, tuple[int, bytes]] = {}
-        for stream, number, _, value in rows:
-            amount = json.loads(value)["amount"]
-            version, total, causes = state.get(stream, (0, 0, []))
-            cause = f"{stream}/{number}"
-            state[stream] = (version + 1, total + amount, [*causes, cause])
+        for name, (stream, number, value, body) in zip(names, told, strict=True):
+            version, total, causes = state.get(name, (0, 0, []))
+            cause, amount = f"{stream}/{number}", body["amount"]
+            state[name] = (version + 1, total + amount, [*causes, cause])
             event = Added.model_construct(cell="ara", amount=amount, total=total + amount, cause=cause)
-            events.append((stream, version + 1, event.model_dump_json()))
+            events.append((name, version + 1, event.model_dump_json()))
             seen[stream] = (number, blake2b(value, digest_size=16).digest())
-        events.sort()
+        events.sort(key=lambda e: (e[0].int, e[1]))
         await connection.execute(
             """
             WITH kept AS (INSERT INTO events (stream, version, type, topic, at, data)
@@ -105,24 +106,24 @@ async def write(
             [state[i][1] for i in ids],
             [json.dumps(state[i][2]) for i in ids],
         )
-        await positions(connection, topic, ids, seen, cursor)
+        await positions(connection, topic, seen, cursor)
 
 
 async def positions(
     connection: "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]",
     topic: str,
-    ids: list[UUID],
     seen: dict[UUID, tuple[int, bytes]],
     cursor: dict[int, int],
 ) -> None:
+    streams = sorted(seen, key=lambda s: s.int)
     await connection.execute(
         """
         INSERT INTO seen (stream, topic, version, mark) SELECT s, $4, v, m FROM unnest($1::uuid[], $2::int[], $3::bytea[]) AS _(s, v, m)
         ON CONFLICT (stream, topic) DO UPDATE SET version = excluded.version, mark = excluded.mark
         """,
-        ids,
-        [seen[i][0] for i in ids],
-        [seen[i][1] for i in ids],
+        streams,
+        [seen[s][0] for s in streams],
+        [seen[s][1] for s in streams],
         topic,
     )
     await connection.execute(
@@ -149,6 +150,9 @@ async def forward(pool: "asyncpg.Pool[asyncpg.Record]", producer: AIOKafkaProduc
         acks = []
         for r in rows:
             headers = [
+                ("ce_specversion", b"1.0"),
+                ("ce_source", b"/maillon/bench"),
+                ("content-type", b"application/json"),
                 ("ce_id", str(uuid5(r["stream"], str(r["version"]))).encode()),
                 ("ce_type", r["type"].encode()),
                 ("ce_subject", str(r["stream"]).encode()),

@@ -50,8 +50,8 @@ MUTATIONS = (
         "seen by stream only",
         "nobody speaks for another's stream",
         "shared/inbox.py",
-        "    return message.stream, message.topic\n",
-        '    return message.stream, "any"\n',
+        "    return message.stream.int, message.topic\n",
+        '    return message.stream.int, "any"\n',
         (f"{CONSUMER}::test_nobody_speaks_for_a_stream_of_another_topic",),
     ),
     Mutation(
