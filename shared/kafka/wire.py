@@ -24,6 +24,7 @@ LARGEST_REQUEST = 1_048_576
 MOST_HEADERS = 64
 LONGEST_HEADER = 4_096
 ATTRIBUTES = ("specversion", "id", "source", "type", "subject", "time", "streamversion")
+SPECVERSION, JSON = ("ce_specversion", b"1.0"), ("content-type", b"application/json")
 PLAIN = frozenset({"content-type", "traceparent", *(f"ce_{name}" for name in ATTRIBUTES)})
 """Names of headers that need no cleaning."""
 
@@ -117,19 +118,19 @@ def unreadable(topic: str, partition: int, offset: int) -> Message:
 
 def envelope(row: Row, source: str) -> list[tuple[str, bytes]]:
     """Give the headers of one of our events, of a row of `events`. The same event has the same id, however often it is sent."""
-    headers = {
-        "ce_specversion": "1.0",
-        "ce_id": str(uuid5(row["stream"], str(row["version"]))),
-        "ce_source": source,
-        "ce_type": row["type"],
-        "ce_subject": str(row["stream"]),
-        "ce_time": row["at"].isoformat(),
-        "ce_streamversion": str(row["version"]),
-        "content-type": "application/json",
-    }
+    headers = [
+        SPECVERSION,
+        ("ce_id", str(uuid5(row["stream"], str(row["version"]))).encode()),
+        ("ce_source", source.encode()),
+        ("ce_type", row["type"].encode()),
+        ("ce_subject", str(row["stream"]).encode()),
+        ("ce_time", row["at"].isoformat().encode()),
+        ("ce_streamversion", str(row["version"]).encode()),
+        JSON,
+    ]
     if row["trace"]:
-        headers["traceparent"] = row["trace"]
-    return [(name, value.encode()) for name, value in headers.items()]
+        headers.append(("traceparent", row["trace"].encode()))
+    return headers
 
 
 @dataclass(slots=True)
