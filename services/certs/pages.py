@@ -1,7 +1,8 @@
-"""Pages for anyone: verify a certificate, read the public log."""
+"""Pages for anyone: verify a certificate, read the public log. For the staff: what came after certificates."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import groupby
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, UploadFile
@@ -11,11 +12,13 @@ from services.certs.domain import words
 from services.certs.domain.certificate import NUMBER, Certificate
 from services.certs.domain.statement import digest
 from services.certs.domain.verdicts import ADVICE, CHECKS, TITLES
+from services.certs.domain.verdicts import drift as words_for
 from services.certs.store import tables
 from services.certs.store.press import Press
 from shared.desk import Desk
 from shared.http import At
 from shared.ui import Access, Pages, same_origin, wants_html
+from shared.ui.access import STAFF
 
 if TYPE_CHECKING:
     from services.certs.domain.verification import Verdict
@@ -24,6 +27,7 @@ router = APIRouter(prefix="/certs", include_in_schema=False)
 
 LARGEST = 20_000_000
 SHOWN = 20
+DRIFTS_SHOWN = 300
 MESSAGES: Mapping[str, str] = {
     "certificate_unknown": "Nous n’avons pas de certificat {number}. Vérifiez le numéro, en haut du document.",
     "log_empty": "Le registre est encore vide. Il s’ouvre avec le premier certificat.",
@@ -128,7 +132,18 @@ async def journal(request: Request, desk: At, at_home: AtHome, numero: str = "")
     async with desk.read() as tx:
         checkpoints = await tables.latest_checkpoints(tx, SHOWN)
         size = await tables.log_size(tx)
-    searched = await by_number(desk, numero)
-    return at_home.pages.render(
-        request, "journal.html", checkpoints=checkpoints, size=size, log=at_home.log, typed=numero[:80], **searched
-    )
+        outrun = await tables.outrun(tx) if at_home.doors.role(request) == STAFF else None
+    known: dict[str, Any] = {"checkpoints": checkpoints, "size": size, "outrun": outrun} | await by_number(desk, numero)
+    return at_home.pages.render(request, "journal.html", log=at_home.log, typed=numero[:80], **known)
+
+
+@router.get("/ecarts")
+async def drifts(request: Request, desk: At, at_home: AtHome) -> HTMLResponse:
+    """For the staff: the certificates after which the facts changed, and of which devices."""
+    await at_home.doors.staff(request)
+    async with desk.read() as tx:
+        outrun, found = await tables.outrun(tx), await tables.latest_drifts(tx, DRIFTS_SHOWN + 1)
+    shown = [(drift, *words_for(drift.finding)) for drift in found[:DRIFTS_SHOWN] if drift.finding]
+    groups = [(number, list(rows)) for number, rows in groupby(shown, lambda row: row[0].number)]
+    more = len(found) > DRIFTS_SHOWN
+    return at_home.pages.render(request, "drifts.html", outrun=outrun, groups=groups, more=more, shown=len(shown))

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import get_args
 
 import httpx
 import pytest
@@ -11,17 +12,23 @@ from playwright.async_api import Page
 
 from deploy.local import postgres
 from deploy.local.platform import Platform
+from services.certs import jobs
 from services.certs.app import build
 from services.certs.domain import document, merkle, note, signature, verification
+from services.certs.domain.drift import Finding, Kind
 from services.certs.domain.statement import digest
+from services.certs.domain.verdicts import drift
 from services.certs.settings import CertsSettings
 from services.certs.store import tables
 from services.certs.store.files import Documents
 from services.certs.store.press import Press
 from shared import passes
+from shared.events.refurb import SanitisationRejected
 from shared.ui import fr
 from tests.certs.conftest import CELLS
-from tests.certs.samples import AT, Story, keys, mixed, proof
+from tests.certs.samples import AT, POLICY, Story, keys, mixed, proof
+from tests.certs.scene import certified
+from tests.certs.scene import hear as fact
 from tests.certs.scene import note as hear
 from tests.certs.test_signature import me
 from tests.support.browser import faults, screenshot
@@ -234,6 +241,51 @@ async def test_by_number_alone_only_its_existence_is_told(certs: Site, story: St
         assert (await client.get("/certs/")).headers["location"] == "/certs/verifier"
 
 
+async def test_the_staff_see_what_came_after_a_certificate(outrun: Site) -> None:
+    async with outrun.client(browser=True) as client:
+        told = await client.get("/certs/ecarts")
+        assert (told.status_code, told.headers["location"]) == (303, "/certs/connexion?next=/certs/ecarts")
+        assert "/certs/ecarts" not in (await client.get("/certs/journal")).text
+    async with outrun.client(staff=True) as client:
+        client.headers["Accept"] = "text/html"
+        page, journal = (await client.get("/certs/ecarts")).text, (await client.get("/certs/journal")).text
+        assert fr("Chaque certificat dit ce que nous savons") in page
+        assert "Tous les certificats disent" in journal
+        told_of = Story()
+        await hear(outrun.desk, told_of, erased=["1"])
+        await outrun.until(lambda: certified(outrun, 1), 40)
+        lost = SanitisationRejected(medium=told_of.disk("1"), reason="failed", policy=POLICY)
+        await fact(outrun.desk, told_of.device("1"), lost)
+        for event in told_of.erased("2<b>"):
+            await fact(outrun.desk, told_of.device("2<b>"), event)
+        await jobs.watch(outrun.desk)
+        page, journal = (await client.get("/certs/ecarts")).text, (await client.get("/certs/journal")).text
+    assert fr("1 certificat ne dit pas tout") in page
+    assert f"/certs/documents/{told_of.number}" in page
+    assert f"/routing/envois/{told_of.consignment}" in page
+    assert f"{told_of.mark}-2&lt;b&gt;" in page
+    assert fr("Signalé après le certificat, qui n'en parle pas. Il est prêt") in page
+    assert fr("Le certificat dit : données effacées. Les preuves disent : effacement non attesté.") in page
+    assert fr("1 certificat ne dit pas tout") in journal
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def outrun(certs_settings: CertsSettings) -> AsyncIterator[Site]:
+    """A service of its own, for what would change the counts of the others."""
+    async with running(build, certs_settings) as site:
+        yield site
+
+
+@pytest.mark.parametrize("kind", get_args(Kind))
+@pytest.mark.parametrize("certified,now", [(None, None), ("erased", "not_erased"), ("new_word", "new_word"), ("3", "2")])
+def test_each_kind_of_difference_has_its_words(kind: Kind, certified: str | None, now: str | None) -> None:
+    state, text = drift(Finding(device_ref="A", kind=kind, certified=certified, now=now))
+    assert state in {"bad", "warn", "info"}
+    assert text.endswith(".")
+    assert "None" not in text
+    assert "_" not in text or kind == "counted", "a count is a number, all else has a word"
+
+
 async def test_figures_are_for_the_staff(certs: Site, story: Story) -> None:
     async with certs.client() as client:
         assert (await client.get("/certs/figures")).status_code == 401
@@ -253,6 +305,7 @@ async def test_pages_are_sound(tab: Page, certs: Site, story: Story, tmp_path: P
         ("number", f"/certs/verifier?numero={story.number}"),
         ("journal", f"/certs/journal?numero={story.number}"),
         ("unknown", "/certs/journal?numero=MC-1"),
+        ("door", "/certs/ecarts"),
     ):
         assert await faults(tab, f"{certs.url}{path}") == []
         await screenshot(tab, f"{certs.url}{path}", shots / f"{name}.png")

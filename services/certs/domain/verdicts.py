@@ -1,8 +1,10 @@
-"""French for verdicts: what a person who verifies a file reads. A title's first sentence is the result, the rest what to do."""
+"""French for verdicts, and for what came after a certificate. A title's first sentence is the result, the rest what to do."""
 
 from collections.abc import Mapping
+from typing import assert_never
 
 from services.certs.domain import words
+from services.certs.domain.drift import Finding
 from services.certs.domain.statement import Statement
 
 TITLES: Mapping[str, str] = {
@@ -34,6 +36,46 @@ CHECKS: Mapping[str, str] = {
     "content": "Contenu d’un certificat",
     "document": "Le document dit ce que disent ses données",
 }
+
+SAID: Mapping[str, str] = {
+    "erased": "données effacées",
+    "not_erased": "effacement non attesté",
+    "without_medium": "sans support de stockage",
+    "ready": "prêt au réemploi",
+    "scrapped": "au rebut",
+}
+LATE: Mapping[str, str] = {
+    "open": "L’atelier y travaille encore.",
+    "ready": "Il est prêt, donc peut être vendu.",
+    "scrapped": "Il est au rebut.",
+}
+ENDED: Mapping[str, str] = {"refused": "L’atelier a refusé l’envoi.", "reassigned": "L’envoi est confié à un autre atelier."}
+
+
+def drift(found: Finding) -> tuple[str, str]:
+    """State and words for what is not any more as the certificate says: `bad` where it says that data are erased and no proof does."""
+    certified, now = SAID.get(found.certified or "", "autre chose"), SAID.get(found.now or "", "autre chose")
+    state = "bad" if found.certified == "erased" and found.now != "erased" else "info" if found.now == "erased" else "warn"
+    match found.kind:
+        case "late":
+            fate = LATE.get(found.now or "", "")
+            return "warn", f"Signalé après le certificat, qui n’en parle pas. {fate}".strip()
+        case "gone":
+            return "warn", "Le certificat en parle, mais l’atelier ne le compte plus dans cet envoi."
+        case "reopened":
+            return state, f"Revenu à l’atelier. Le certificat dit : {certified}. Aujourd’hui : {now}."
+        case "verdict":
+            return state, f"Le certificat dit : {certified}. Les preuves disent : {now}."
+        case "outcome":
+            return "warn", f"Le certificat dit : {certified}. L’atelier dit : {now}."
+        case "media":
+            return "warn", "Ses supports de stockage ne sont plus ceux du certificat."
+        case "counted":
+            return "warn", f"L’atelier a compté à nouveau : {found.now or '?'} au lieu de {found.certified or '?'}."
+        case "ended":
+            return "warn", ENDED.get(found.now or "", "L’envoi a été clos.")
+        case _:
+            assert_never(found.kind)
 
 
 def attested(statement: Statement) -> list[str]:

@@ -98,6 +98,12 @@ async def latest_drifts(tx: Tx, limit: int) -> list[Drift]:
     return [d.state for d in found.values()]
 
 
+async def outrun(tx: Tx) -> int:
+    """How many certificates do not say all that is known now."""
+    found: int = await tx.connection.fetchval("SELECT count(DISTINCT consignment_id) FROM drifts WHERE kind IS NOT NULL")
+    return found
+
+
 async def unfinished(tx: Tx, limit: int) -> list[UUID]:
     """Consignments whose certificate is drafted and not issued, those in the log first."""
     rows = await tx.connection.fetch(
