@@ -24,7 +24,7 @@ from services.certs.store.files import Documents
 from services.certs.store.press import Press
 from shared import passes
 from shared.events.refurb import SanitisationRejected
-from shared.ui import fr
+from shared.ui import COOKIE, fr
 from tests.certs.conftest import CELLS
 from tests.certs.samples import AT, POLICY, Story, keys, mixed, proof
 from tests.certs.scene import certified
@@ -251,14 +251,7 @@ async def test_the_staff_see_what_came_after_a_certificate(outrun: Site) -> None
         page, journal = (await client.get("/certs/ecarts")).text, (await client.get("/certs/journal")).text
         assert fr("Chaque certificat dit ce que nous savons") in page
         assert "Tous les certificats disent" in journal
-        told_of = Story()
-        await hear(outrun.desk, told_of, erased=["1"])
-        await outrun.until(lambda: certified(outrun, 1), 40)
-        lost = SanitisationRejected(medium=told_of.disk("1"), reason="failed", policy=POLICY)
-        await fact(outrun.desk, told_of.device("1"), lost)
-        for event in told_of.erased("2<b>"):
-            await fact(outrun.desk, told_of.device("2<b>"), event)
-        await jobs.watch(outrun.desk)
+        told_of = await overtaken(outrun)
         page, journal = (await client.get("/certs/ecarts")).text, (await client.get("/certs/journal")).text
     assert fr("1 certificat ne dit pas tout") in page
     assert f"/certs/documents/{told_of.number}" in page
@@ -267,6 +260,31 @@ async def test_the_staff_see_what_came_after_a_certificate(outrun: Site) -> None
     assert fr("Signalé après le certificat, qui n'en parle pas. Il est prêt") in page
     assert fr("Le certificat dit : données effacées. Les preuves disent : effacement non attesté.") in page
     assert fr("1 certificat ne dit pas tout") in journal
+
+
+async def overtaken(site: Site) -> Story:
+    """A certificate, after which a proof fell away and a device came."""
+    story = Story()
+    await hear(site.desk, story, erased=["1"])
+    await site.until(lambda: certified(site, 1), 40)
+    lost = SanitisationRejected(medium=story.disk("1"), reason="failed", policy=POLICY)
+    await fact(site.desk, story.device("1"), lost)
+    for event in story.erased("2<b>"):
+        await fact(site.desk, story.device("2<b>"), event)
+    await jobs.watch(site.desk)
+    return story
+
+
+@pytest.mark.browser
+async def test_the_page_of_the_staff_is_sound(tab: Page, outrun: Site, tmp_path: Path) -> None:
+    role = outrun.service.state["doors"].sign("staff")
+    await tab.context.add_cookies([{"name": COOKIE, "value": role, "url": outrun.url}])
+    assert await faults(tab, f"{outrun.url}/certs/ecarts") == []
+    await overtaken(outrun)
+    for path in ("ecarts", "journal"):
+        for width in (1200, 360):
+            assert await faults(tab, f"{outrun.url}/certs/{path}") == []
+            await screenshot(tab, "", tmp_path / "shots" / f"{path}-{width}.png", width)
 
 
 @pytest_asyncio.fixture(loop_scope="session")
