@@ -119,6 +119,7 @@ class Stack:
             "PATH": os.environ.get("PATH", ""),
             "LANG": "C.UTF-8",
             "PYTHONUNBUFFERED": "1",
+            "MALLOC_ARENA_MAX": "2",  # few threads: more arenas only hold memory
             "MAILLON_SERVICE": service,
             "MAILLON_DATABASE_URL": self.database_url(service),
             "MAILLON_KAFKA_BOOTSTRAP": self.platform.kafka_bootstrap,
