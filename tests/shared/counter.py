@@ -26,6 +26,8 @@ class Told(Event):
     name: str
     amount: int
     needs: str | None = None
+    careless: bool = False
+    """Its effect is not guarded by its cause: only the kernel stands between a repeat and a second effect."""
 
 
 class Asked(Event):
@@ -98,7 +100,7 @@ def decide(counter: Counter, command: Add | Require) -> Sequence[Added]:
             if not counter.cell:
                 raise NotYet("counter_unknown")
             return []
-        case Add(cause=cause) if cause in counter.causes:
+        case Add(cause=cause) if cause and cause in counter.causes:
             return []
         case Add(amount=13):
             raise Refused("unlucky")
@@ -157,11 +159,9 @@ def on_told(message: Message, event: Told | Asked) -> Sequence[Add | Require]:
         raise KeyError("a bug in a reaction")
     if event.name == "disk" and DISK_FULL:
         raise OSError(DISK_FULL.pop(), "No space left on device")
+    cause = "" if isinstance(event, Told) and event.careless else f"{message.stream}/{message.version}"
     needed = [Require(id=counter_id(event.needs))] if event.needs else []
-    return [
-        *needed,
-        Add(id=counter_id(event.name), cell=message.cell, amount=event.amount, cause=f"{message.stream}/{message.version}"),
-    ]
+    return [*needed, Add(id=counter_id(event.name), cell=message.cell, amount=event.amount, cause=cause)]
 
 
 def on_asked(message: Message, event: Asked) -> Sequence[Add | Require | Answer]:
