@@ -135,7 +135,7 @@ MUTATIONS = (
         "        async with transaction(self.pool) as early:\n            await work.load(early, commands)\n\n"
         "        async def attempt() -> list[Recorded]:\n"
         "            async with transaction(self.pool, trace=CURRENT.get()) as tx:\n",
-        (f"{HISTORY}::test_two_writers_of_a_stream_both_have_their_effect",),
+        (f"{HISTORY}::test_who_comes_second_decides_again_by_itself",),
     ),
     Mutation(
         "an answer before the commit",

@@ -149,6 +149,18 @@ async def test_two_writers_of_a_stream_both_have_their_effect(counter: Site) -> 
     assert await total(counter.desk.pool, "hot") == 30
 
 
+async def test_who_comes_second_decides_again_by_itself(counter: Site) -> None:
+    """On what the first left: had it kept its old state, it would clash for ever and be told that we are busy."""
+    i = counter_id("pair")
+
+    async def writer(name: str) -> None:
+        for n in range(15):
+            await counter.desk.carry_out([Add(id=i, cell="ara", amount=1, cause=f"{name} {n}")])
+
+    await asyncio.gather(writer("one"), writer("other"))
+    assert await total(counter.desk.pool, "pair") == 30
+
+
 async def test_nothing_is_decided_on_a_state_that_was_not_loaded() -> None:
     with pytest.raises(AssertionError, match="was not loaded"):
         Work(AGGREGATES).carry_out([Add(id=counter_id("q"), cell="ara", amount=1, cause="c9")])
