@@ -25,7 +25,8 @@ from shared.events.refurb import SanitisationRejected
 from shared.events.routing import ConsignmentEnded
 from tests.certs import scene, test_custody
 from tests.certs.samples import AT, POLICY, Story
-from tests.support.service import Publisher, Site, running, until
+from tests.support.platform import until
+from tests.support.service import Publisher, Site, running
 
 
 @pytest_asyncio.fixture(loop_scope="session")

@@ -20,7 +20,8 @@ from services.certs.store import tables
 from services.certs.store.files import Documents, trust
 from tests.certs import scene
 from tests.certs.samples import Story
-from tests.support.service import Publisher, running, until
+from tests.support.platform import until
+from tests.support.service import Publisher, running
 
 LONGEST_S = 3.5
 

@@ -16,7 +16,8 @@ from shared.events.refurb import DeviceReady, DeviceScrapped
 from shared.events.routing import CollectionFailed, ConsignmentDelivered, ConsignmentEnded, ConsignmentScheduled
 from tests.routing.conftest import remake
 from tests.routing.samples import assigned
-from tests.support.service import Ground, Publisher, until
+from tests.support.platform import until
+from tests.support.service import Ground, Publisher
 
 MONDAY = datetime.now(UTC).replace(hour=9, minute=0, second=0, microsecond=0) - timedelta(days=14 + datetime.now(UTC).weekday())
 TOPICS = {"routing.consignments": "refurbishers", "refurb.devices": "refurbishers"}

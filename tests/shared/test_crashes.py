@@ -17,8 +17,9 @@ from shared.kafka.reader import read_on
 from shared.message import Message
 from shared.settings import Settings
 from tests.shared.counter import AGGREGATES, Told
+from tests.support.platform import until
 from tests.support.process import process, with_values
-from tests.support.service import Ground, Publisher, free_port, until
+from tests.support.service import Ground, Publisher, free_port
 
 TOPICS = ("test.told.ara", "test.told.idf")
 SUMS = ("test.sums.ara", "test.sums.idf")

@@ -17,7 +17,8 @@ from shared.message import Message
 from shared.migrate import ChangedMigration, migrate
 from shared.settings import Settings
 from tests.shared.counter import AGGREGATES, COUNTER, MIGRATIONS, REPLY, Add, Added, Counter, Told, build, counter_id
-from tests.support.service import Ground, Publisher, Site, running, until
+from tests.support.platform import until
+from tests.support.service import Ground, Publisher, Site, running
 
 TOLD = "test.told.ara"
 SUMS = ("test.sums.ara", "test.sums.idf")

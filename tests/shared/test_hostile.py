@@ -20,8 +20,9 @@ from shared.message import Message
 from shared.migrate import migrate
 from shared.settings import Settings
 from tests.shared.counter import AGGREGATES, MIGRATIONS, OUTSIDE, REACTIONS, Asked, Told, counter_id
+from tests.support.platform import until
 from tests.support.process import process, with_values
-from tests.support.service import Ground, Publisher, Site, free_port, until
+from tests.support.service import Ground, Publisher, Site, free_port
 
 TOLD, ASKED = "test.told.ara", "test.asked.ara"
 HEADERS = {"ce_id": "1", "ce_source": "partner", "ce_type": "test.asked.v1"}

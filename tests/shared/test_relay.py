@@ -11,7 +11,8 @@ import pytest_asyncio
 from shared.kafka.wire import Sender
 from shared.migrate import migrate
 from shared.outbox import Relay, Send
-from tests.support.service import Ground, until
+from tests.support.platform import until
+from tests.support.service import Ground
 
 
 @pytest_asyncio.fixture(loop_scope="session")

@@ -11,7 +11,8 @@ from shared import metrics
 from shared.parked import ALARM_AFTER
 from shared.watch import look, watch
 from tests.shared.counter import Told
-from tests.support.service import Publisher, Site, until
+from tests.support.platform import until
+from tests.support.service import Publisher, Site
 
 TOLD = "test.told.ara"
 

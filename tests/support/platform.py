@@ -7,13 +7,10 @@ tests do not need an order.
 import asyncio
 import shutil
 import tempfile
-import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-
-import pytest
 
 from deploy.local.jars import ROOT
 from deploy.local.platform import Platform, choose
@@ -61,16 +58,17 @@ async def started_platform() -> AsyncIterator[Platform]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-async def until(true: Callable[[], bool] | Callable[[], Awaitable[bool]], seconds: float = 10) -> None:
-    """Waits until it is so; fails the test when it is not so in time."""
-    deadline = time.monotonic() + seconds
+async def until(holds: Callable[[], object], timeout_s: float = 15) -> None:
+    """Wait until `holds()` (or what it gives to await) is true; fail with its last value."""
+    ends = asyncio.get_running_loop().time() + timeout_s
     while True:
-        found = true()
-        if await found if isinstance(found, Awaitable) else found:
+        found = holds()
+        if asyncio.iscoroutine(found):
+            found = await found
+        if found:
             return
-        if time.monotonic() > deadline:
-            pytest.fail(f"waited {seconds:.0f} s in vain")
-        await asyncio.sleep(0.03)
+        assert asyncio.get_running_loop().time() < ends, f"not within {timeout_s} s, last: {found!r}"
+        await asyncio.sleep(0.05)
 
 
 def unique(label: str) -> str:

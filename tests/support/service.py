@@ -26,6 +26,7 @@ from shared.kafka.admin import Admin, NewTopic
 from shared.kafka.wire import Access, Sender
 from shared.run import Running, Service, assemble
 from shared.settings import Settings
+from tests.support.platform import until
 
 S = TypeVar("S", bound=Settings)
 STAFF_CODE = "code-de-test"
@@ -112,19 +113,6 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-async def until(holds: Callable[[], object], timeout_s: float = 15) -> None:
-    """Wait until `holds()` (or what it gives to await) is true; fail with its last value."""
-    ends = asyncio.get_running_loop().time() + timeout_s
-    while True:
-        found = holds()
-        if asyncio.iscoroutine(found):
-            found = await found
-        if found:
-            return
-        assert asyncio.get_running_loop().time() < ends, f"not within {timeout_s} s, last: {found!r}"
-        await asyncio.sleep(0.05)
 
 
 @asynccontextmanager
