@@ -196,16 +196,19 @@ class Consumer:
         """Write the receipts of outsiders' messages that had no effect. What cannot even be answered is a bug of ours and is parked."""
         if not answers or self.outside is None:
             return []
-        written = [(message, error, self.outside.reject(message, error)) for message, error in answers]
+        parked: list[Parked] = []
+        written: list[tuple[Message, Exception, Sequence[Command]]] = []
+        for message, error in answers:
+            try:
+                written.append((message, error, self.outside.reject(message, error)))
+            except Exception as bug:  # noqa: BLE001 kept for people, and the others go on
+                parked.append(unanswered(inbox, message, error, bug))
         await work.load(tx, (command for _, _, commands in written for command in commands))
-        parked = []
         for message, error, commands in written:
             try:
                 work.carry_out(commands, message.headers.get("traceparent"))
             except Exception as bug:  # noqa: BLE001 kept for people, and the others go on
-                log.exception("receipt_failed", topic=message.topic, offset=message.offset, answered=repr(error))
-                parked.append(explain(message, bug))
-                inbox.block(message)
+                parked.append(unanswered(inbox, message, error, bug))
                 continue
             if inbox.verdict(message, released=True) == "next":
                 inbox.advance(message)
@@ -258,6 +261,13 @@ class Consumer:
                 async with transaction(self.pool) as tx:
                     await park(tx, [explain(waiting[0].message, error)])
             return 0
+
+
+def unanswered(inbox: Inbox, message: Message, error: Exception, bug: Exception) -> Parked:
+    """Set aside a message that cannot even be answered: a bug of ours."""
+    log.error("receipt_failed", topic=message.topic, offset=message.offset, answered=repr(error), exc_info=bug)
+    inbox.block(message)
+    return explain(message, bug)
 
 
 def grouped(waiting: Sequence[Waiting], size: int = 500) -> list[list[Waiting]]:

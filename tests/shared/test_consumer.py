@@ -5,7 +5,8 @@ from uuid import UUID, uuid4
 from shared.db import transaction
 from shared.parked import listed, release, skip
 from tests.shared.counter import DISK_FULL, Added, Asked, Told, counter_id
-from tests.support.service import Publisher, Site, until
+from tests.support.platform import until
+from tests.support.service import Publisher, Site
 
 TOLD, ASKED = "test.told.ara", "test.asked.ara"
 
@@ -194,3 +195,14 @@ async def test_a_full_disk_is_an_outage_that_is_waited_for_and_no_fault_of_the_m
     await until(lambda: total_is(counter, "disk", 2))
     assert DISK_FULL == []
     assert await replies(counter) == ["accepted"]
+
+
+async def test_a_bug_in_an_answer_sets_that_message_aside_and_the_others_are_answered(
+    counter: Site, publisher: Publisher
+) -> None:
+    headers = {"ce_source": "p", "ce_type": "test.asked.v1"}
+    await publisher.raw(ASKED, b"k", b"{", headers | {"ce_id": "unanswerable"})
+    await publisher.raw(ASKED, b"k", b"{", headers | {"ce_id": "other"})
+    await until(lambda: answers_are(counter, 1))
+    await until(lambda: parked_is(counter, [(1, "bug", "KeyError: 'a bug in an answer'")]))
+    assert await replies(counter) == ["contract"]
