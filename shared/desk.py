@@ -1,5 +1,6 @@
 """What a request or a job works with: commands carried out at once, reads of one moment, the vault, the way to Kafka for outsiders."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -79,9 +80,10 @@ class Desk:
     async def publish(self, topic: str, messages: Sequence[tuple[bytes | None, bytes, Mapping[str, str]]]) -> None:
         """Put outsiders' messages (key, value, headers) on their topic and wait for all acks. Raises Outage: the same again is right."""
         try:
-            await self.sender.put(
-                topic, [(key, value, [(k, v.encode()) for k, v in headers.items()]) for key, value, headers in messages]
-            )
+            async with asyncio.timeout(self.sender.timeout_s):
+                await self.sender.put(
+                    topic, [(key, value, [(k, v.encode()) for k, v in headers.items()]) for key, value, headers in messages]
+                )
         except AWAY as error:
             raise Outage("broker") from error
 

@@ -7,11 +7,12 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from time import monotonic
 from typing import Any
 from uuid import UUID, uuid5
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, KafkaTimeoutError
 
 from shared.db import Row
 from shared.errors import Outage
@@ -27,6 +28,10 @@ ATTRIBUTES = ("specversion", "id", "source", "type", "subject", "time", "streamv
 SPECVERSION, JSON = ("ce_specversion", b"1.0"), ("content-type", b"application/json")
 PLAIN = frozenset({"content-type", "traceparent", *(f"ce_{name}" for name in ATTRIBUTES)})
 """Names of headers that need no cleaning."""
+
+
+Outgoing = tuple[bytes | None, bytes, list[tuple[str, bytes]]]
+"""Key, value and headers of a message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +138,21 @@ def envelope(row: Row, source: str) -> list[tuple[str, bytes]]:
     return headers
 
 
+async def deliver(producer: AIOKafkaProducer, topic: str, messages: Iterable[Outgoing]) -> list[Any]:
+    """Hand over all messages in order, then wait for their acknowledgements."""
+    acks = []
+    for key, value, headers in messages:
+        while True:
+            try:
+                acks.append(await producer.send(topic, value, key=key, headers=headers))
+                break
+            except (
+                KafkaTimeoutError
+            ):  # its partition's line is full and does not move: this one was not taken, those before it were
+                continue
+    return list(await asyncio.gather(*acks))
+
+
 @dataclass(slots=True)
 class Sender:
     """Sends and waits for the acknowledgement of every in-sync replica. After an unknown outcome it starts afresh."""
@@ -141,6 +161,7 @@ class Sender:
     source: str
     timeout_s: float = 15.0
     producer: AIOKafkaProducer | None = None
+    acked: float = 0.0
     starting: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def started(self) -> AIOKafkaProducer:
@@ -171,31 +192,44 @@ class Sender:
             topic, [(str(row["stream"]).encode(), row["data"].encode(), envelope(row, self.source)) for row in rows]
         )
 
-    async def put(self, topic: str, messages: Iterable[tuple[bytes | None, bytes, list[tuple[str, bytes]]]]) -> dict[int, int]:
-        """Send (key, value, headers) in order and wait for all acks. After a time-out the outcome is unknown: send the same again."""
-        producer = await self.started()
+    async def put(self, topic: str, messages: Iterable[Outgoing]) -> dict[int, int]:
+        """Send (key, value, headers) in order and wait for all acks. After a time-out the outcome is unknown: send the same again.
+
+        A topic that the broker holds up is waited for while others go on: its messages stay in line, once. Only where nothing at all
+        was acknowledged for `timeout_s` is the producer itself taken for stuck.
+        """
+        producer, name = await self.started(), self.access.prefix + topic
+        async with asyncio.timeout(self.timeout_s):  # nothing is sent yet: whatever fails here is this topic's own
+            await producer.client.add_topic(name)  # or the next look at another topic makes aiokafka forget this one's leader
+            await producer.partitions_for(name)
+        began, done = monotonic(), asyncio.create_task(deliver(producer, name, messages))
         try:
-            async with asyncio.timeout(self.timeout_s):
-                acks = [
-                    await producer.send(self.access.prefix + topic, value, key=key, headers=headers)
-                    for key, value, headers in messages
-                ]
-                done = await asyncio.gather(*acks)
-        except TimeoutError:
-            await self.forget(producer)
-            raise
-        ends: dict[int, int] = {}
-        for meta in done:
-            ends[meta.partition] = max(ends.get(meta.partition, 0), meta.offset + 1)
+            while not (await asyncio.wait([done], timeout=min(1.0, self.timeout_s)))[0]:
+                if self.producer is not producer:
+                    raise TimeoutError("the producer was replaced")
+                if monotonic() - max(began, self.acked) > self.timeout_s:
+                    await self.forget(producer)
+                    raise TimeoutError("nothing was acknowledged")
+            ends: dict[int, int] = {}
+            for meta in done.result():
+                ends[meta.partition] = max(ends.get(meta.partition, 0), meta.offset + 1)
+        finally:
+            done.cancel()
+        self.acked = monotonic()
         return ends
 
     async def forget(self, producer: AIOKafkaProducer) -> None:
         """Drop a producer with sends of unknown outcome in it: what it still holds would come again behind newer events."""
         if self.producer is producer:
             self.producer = None
-        with suppress(Exception, asyncio.CancelledError):
+        with suppress(Exception):
             async with asyncio.timeout(1):
                 await producer.stop()
+                return
+        for close in (producer._sender.close, producer.client.close):  # noqa: SLF001 what `stop` leaves at work where its flush does not end
+            with suppress(Exception):
+                async with asyncio.timeout(1):
+                    await close()
 
     async def stop(self) -> None:
         """Flush and close."""

@@ -8,6 +8,7 @@ from uuid import uuid4
 import asyncpg
 import pytest_asyncio
 
+from shared.kafka.admin import Admin, NewTopic
 from shared.kafka.wire import Sender
 from shared.migrate import migrate
 from shared.outbox import Relay, Send
@@ -62,6 +63,36 @@ async def test_a_topic_that_is_missing_or_refused_for_its_size_rests_and_the_oth
         await ended(task)
         await sender.stop()
         await pool.close()
+
+
+async def test_a_topic_that_the_broker_holds_up_delays_no_other_and_comes_once(
+    pool: "asyncpg.Pool[asyncpg.Record]", database: str, ground: Ground
+) -> None:
+    """Its partitions have no leader: what waits stays in line, once, and the producer that all share is not replaced for it."""
+    await ground.make_topics({"test.ok": "regions", "test.held": "regions"}, partitions=1)
+    p, held = ground.platform, f"{ground.prefix}test.held.ara"
+    sender = Sender(ground.access, "/maillon/test", timeout_s=1)
+    relay = Relay(database, sender.send, rest_s=0.2)
+    async with Admin(p.kafka_bootstrap, p.kafka_admin_user, p.kafka_admin_password) as admin:
+        await sender.put("test.held.ara", [(None, b"so that its partitions are known", [])])
+        producer = sender.producer
+        await admin.delete_topics([held])
+        await record(pool, "test.held.ara", 900, size=500)
+        task = asyncio.create_task(relay.run())
+        try:
+            for _ in range(12):
+                await record(pool, "test.ok.ara", 50)
+                await until(lambda: empty(pool, "test.ok.ara"), 1)
+                await asyncio.sleep(0.25)
+            assert await left(pool, "test.held.ara") == 900
+            assert sender.producer is producer
+            await admin.create_topics([NewTopic(name=held, partitions=1, config={})])
+            await until(lambda: empty(pool, "test.held.ara"))
+            assert await pool.fetchval("SELECT next FROM sent WHERE topic = 'test.held.ara'") == 900
+        finally:
+            await ended(task)
+            await sender.stop()
+            await pool.close()
 
 
 async def empty(pool: "asyncpg.Pool[asyncpg.Record]", topic: str) -> bool:
