@@ -99,7 +99,7 @@ def is_clash(error: BaseException) -> bool:
     )
 
 
-async def decided_again(attempt: Callable[[], Awaitable[T]], *, tries: int = 5) -> T:
+async def decided_again(attempt: Callable[[], Awaitable[T]], *, tries: int = 8) -> T:
     """Run `attempt` until it does not clash with another writer. Raises Outage: "busy" after `tries`, "database" when it is away."""
     for turn in range(tries):
         try:
