@@ -7,16 +7,18 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
+from hashlib import sha1
 from pathlib import Path
 from random import randrange
 from time import monotonic
 from typing import Any
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, KafkaTimeoutError, MessageSizeTooLargeError
 from aiokafka.partitioner import murmur2
 from aiokafka.producer.message_accumulator import BatchBuilder
+from asyncpg.pgproto.pgproto import UUID as QuickUUID  # noqa: N811 the one of Postgres's rows: read, hashed and written in C
 
 from shared.db import Row
 from shared.errors import Outage
@@ -70,7 +72,7 @@ def clean(value: bytes | None) -> str:
 def place(key: bytes | None, headers: Mapping[str, str]) -> tuple[str | None, UUID | None, int]:
     """Read (fault, stream, number) of one of our own events: the key must be the stream, or its order would be chance."""
     try:
-        stream, version = UUID(headers.get("ce_subject", "")), int(headers.get("ce_streamversion", ""))
+        stream, version = QuickUUID(headers.get("ce_subject", "")), int(headers.get("ce_streamversion", ""))
     except ValueError:
         return "missing_position", None, 1
     if key != str(stream).encode():
@@ -125,11 +127,19 @@ def unreadable(topic: str, partition: int, offset: int) -> Message:
     )
 
 
+def event_id(stream: UUID, version: int) -> bytes:
+    """Give `uuid5(stream, str(version))` as text, without the two objects on the way to it."""
+    made = bytearray(sha1(stream.bytes + b"%d" % version, usedforsecurity=False).digest()[:16])
+    made[6], made[8] = made[6] & 0x0F | 0x50, made[8] & 0x3F | 0x80
+    text = made.hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}".encode()
+
+
 def envelope(row: Row, source: str) -> list[tuple[str, bytes]]:
     """Give the headers of one of our events, of a row of `events`. The same event has the same id, however often it is sent."""
     headers = [
         SPECVERSION,
-        ("ce_id", str(uuid5(row["stream"], str(row["version"]))).encode()),
+        ("ce_id", event_id(row["stream"], row["version"])),
         ("ce_source", source.encode()),
         ("ce_type", row["type"].encode()),
         ("ce_subject", str(row["stream"]).encode()),

@@ -1,13 +1,15 @@
 """Names: the same thing has the same id everywhere, and nothing else has it."""
 
 from datetime import UTC, datetime
-from uuid import UUID
+from uuid import UUID, uuid5
 
 import pytest
+from aiokafka.partitioner import DefaultPartitioner
 from hypothesis import given as examples
 from hypothesis import strategies as st
 
 from shared.events.base import stream_id
+from shared.kafka.wire import event_id, partition_of
 from shared.message import Message
 from shared.settings import served
 
@@ -22,6 +24,17 @@ def test_an_id_is_fixed_for_ever() -> None:
 def test_other_parts_are_another_id(one: list[str], other: list[str]) -> None:
     """`("a:b", "c")` and `("a", "b:c")` had the same id once."""
     assert (stream_id("x", *one) == stream_id("x", *other)) == (one == other)
+
+
+@examples(st.uuids(), st.integers(1, 2**31 - 1))
+def test_the_id_of_an_event_is_a_uuid5_of_its_place(stream: UUID, version: int) -> None:
+    assert event_id(stream, version) == str(uuid5(stream, str(version))).encode()
+
+
+@examples(st.uuids(), st.integers(1, 12))
+def test_a_key_lies_where_kafkas_own_clients_put_it(stream: UUID, partitions: int) -> None:
+    key, every = str(stream).encode(), list(range(partitions))
+    assert partition_of(key, partitions) == DefaultPartitioner()(key, every, every)
 
 
 def test_the_cell_of_a_message_is_that_of_its_topic() -> None:
