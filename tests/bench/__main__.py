@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from shared import log
-from tests.bench import chain, throughput
+from tests.bench import chain, growth, throughput
 from tests.support.platform import new_folder, started_platform
 
 ROOT = Path(__file__).parents[2]
@@ -19,6 +19,19 @@ async def kernel() -> AsyncIterator[str]:
     try:
         async with started_platform() as platform:
             async for found in throughput.measure(platform, folder):
+                yield found
+            async for found in throughput.processes(platform, folder):
+                yield found
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+async def grown() -> AsyncIterator[str]:
+    """The kernel on tables that grew."""
+    folder = new_folder("bench-")
+    try:
+        async with started_platform() as platform:
+            async for found in growth.measure(platform, folder):
                 yield found
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -34,7 +47,7 @@ async def whole() -> AsyncIterator[str]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-BENCHES = {"kernel": kernel, "chain": whole}
+BENCHES = {"kernel": kernel, "chain": whole, "growth": grown}
 
 
 async def main(chosen: list[str]) -> int:

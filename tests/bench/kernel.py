@@ -11,15 +11,15 @@ from shared.outbox import Relay
 from tests.shared.counter import AGGREGATES, REACTIONS
 
 
-async def run(url: str, access: Access, topic: str, count: int) -> float:
-    """Deal with `count` messages of `topic` and send all that follows. Returns seconds."""
+async def run(url: str, access: Access, topic: str, count: int, replica: str = "0") -> float:
+    """Deal with `count` messages of `topic`, alone or beside others of the group, and send all that follows. Returns seconds."""
     pool = await connect(url, name="bench")
     sender = Sender(access, "/maillon/bench", timeout_s=60)
     await sender.started()
     relay = Relay(url, sender.send)
-    cell = Cell("ara", "bench", "0", [topic], Consumer(pool, AGGREGATES, REACTIONS, committed=relay.wake.set), access)
+    cell = Cell("ara", "bench", replica, [topic], Consumer(pool, AGGREGATES, REACTIONS, committed=relay.wake.set), access)
     tasks = [asyncio.create_task(relay.run())]
-    while not relay.leading:  # noqa: ASYNC110 once
+    while replica == "0" and not relay.leading:  # noqa: ASYNC110 once
         await asyncio.sleep(0.01)
     tasks.append(asyncio.create_task(cell.run()))
     await cell.joined.wait()

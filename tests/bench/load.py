@@ -13,20 +13,28 @@ STREAMS_SHARE = 10
 """Messages a stream, on average."""
 
 
-def backlog(count: int, seed: int = 7) -> list[tuple[UUID, int, str]]:
-    """(stream, number, JSON) of `count` messages of about 290 bytes with their envelope, in a shuffled but per-stream order."""
+Backlog = list[tuple[UUID, int, str]]
+"""(stream, number, JSON) of messages of about 290 bytes with their envelope."""
+
+
+def stream(number: int) -> UUID:
+    """Name the publisher's stream of that number."""
+    return uuid5(MAILLON, f"bench {number}")
+
+
+def backlog(count: int, seed: int = 7, streams: int | None = None, before: int = 0) -> Backlog:
+    """Make `count` messages of `streams` streams that are already at number `before`, in a shuffled but per-stream order."""
     chance = random.Random(seed)  # noqa: S311 repeatable, no secret
-    streams = [uuid5(MAILLON, f"bench {n}") for n in range(max(1, count // STREAMS_SHARE))]
-    numbers: dict[UUID, int] = {}
+    numbers: dict[int, int] = {}
     made = []
     for _ in range(count):
-        stream = chance.choice(streams)
-        numbers[stream] = numbers.get(stream, 0) + 1
-        made.append((stream, numbers[stream], Told(name=str(stream), amount=1).model_dump_json()))
+        n = chance.randrange(streams or max(1, count // STREAMS_SHARE))
+        numbers[n] = numbers.get(n, before) + 1
+        made.append((stream(n), numbers[n], Told(name=str(stream(n)), amount=1).model_dump_json()))
     return made
 
 
-async def fill(access: Access, topic: str, messages: list[tuple[UUID, int, str]]) -> float:
+async def fill(access: Access, topic: str, messages: Backlog) -> float:
     """Put the backlog on its topic. Returns seconds."""
     sender = Sender(access, "/maillon/bench", timeout_s=120)
     started = time.perf_counter()
@@ -38,12 +46,12 @@ async def fill(access: Access, topic: str, messages: list[tuple[UUID, int, str]]
     return time.perf_counter() - started
 
 
-def head(stream: UUID, version: int) -> list[tuple[str, bytes]]:
+def head(of: UUID, version: int) -> list[tuple[str, bytes]]:
     return [
-        ("ce_id", str(uuid5(stream, str(version))).encode()),
+        ("ce_id", str(uuid5(of, str(version))).encode()),
         ("ce_source", b"/maillon/bench"),
         ("ce_type", Told.type.encode()),
-        ("ce_subject", str(stream).encode()),
+        ("ce_subject", str(of).encode()),
         ("ce_time", b"2026-01-01T00:00:00+00:00"),
         ("ce_streamversion", str(version).encode()),
     ]

@@ -1,84 +1,55 @@
-"""Events a second through the kernel, in and out, against the same by hand."""
+"""Events a second through the kernel, in and out, against other ways to do the same work, in turns within one run."""
 
-import asyncio
-import json
-import os
-import sys
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-import asyncpg
-
-from deploy.local import postgres
 from deploy.local.platform import Platform
-from shared.migrate import migrate
-from tests.bench.load import backlog, fill, line
-from tests.shared.counter import MIGRATIONS
-from tests.support.platform import unique
-from tests.support.service import Ground
-
-ROOT = Path(__file__).parents[2]
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """What one run took: by the clock, and of the measured process's own CPU (which a busy machine changes less)."""
-
-    seconds: float
-    cpu_s: float
+from tests.bench.load import backlog, line
+from tests.bench.runs import Run, filled_ground, fresh_database, measured
 
 
 async def measure(platform: Platform, folder: Path, count: int = 60_000, rounds: int = 3) -> AsyncIterator[str]:
-    """Both, in turns, each in a fresh database and process. Gives the lines of the report."""
-    messages = backlog(count)
-    runs: dict[str, list[Run]] = {"kernel": [], "bare": []}
-    for _ in range(rounds):
-        for kind, found in runs.items():
-            ground = Ground(platform, unique("bench") + ".", folder, {"regions": ["ara"]})
-            await ground.make_topics({"test.told": "regions", "test.sums": "regions"}, partitions=3)
-            await fill(ground.access, "test.told.ara", messages)
-            found.append(await one(platform, ground, kind, count))
-    rates = {kind: [count / run.seconds for run in found] for kind, found in runs.items()}
+    """Against the same by hand, a Faust agent, and the kernel with a transaction for each message. Gives the lines of the report."""
+    runs = {"kernel": await turns(platform, folder, ("kernel", "bare"), count, rounds)}
+    rates = {kind: [count / run.seconds for run in found] for kind, found in runs["kernel"].items()}
     ours, bare = median(rates["kernel"]), median(rates["bare"])
-    spread = f"kernel {[round(r) for r in rates['kernel']]}, bare {[round(r) for r in rates['bare']]} events/s"
-    cpu = {kind: round(median(run.cpu_s for run in found) / count * 1e6) for kind, found in runs.items()}
+    spread = f"kernel {rounded(rates['kernel'])}, bare {rounded(rates['bare'])} events/s"
+    cpu = {kind: round(median(run.cpu_s for run in found) / count * 1e6) for kind, found in runs["kernel"].items()}
     note = f"{count} messages, {rounds} rounds in turns: {spread}; CPU of the process alone, µs an event: {cpu}"
-    yield line("kernel_vs_bare", ours / bare, "ratio", ">= 0.7", ours / bare >= 0.7, note)
+    yield line("kernel_vs_bare", ours / bare, "ratio", ">= 0.8", ours / bare >= 0.8, note)
     yield line("kernel_events_per_s", ours, "events/s in and out", "", None, note)
+    for kind, goal, name in (("agent", 3, "kernel_vs_faust"), ("single", 5, "kernel_vs_single")):
+        fewer = count // 6
+        found = await turns(platform, folder, ("kernel", kind), fewer, 2)
+        both = {k: median(fewer / run.seconds for run in f) for k, f in found.items()}
+        ratio = both["kernel"] / both[kind]
+        note = f"{fewer} messages, 2 rounds in turns: kernel {both['kernel']:.0f}, {kind} {both[kind]:.0f} events/s"
+        yield line(name, ratio, "ratio", f">= {goal}", ratio >= goal, note)
 
 
-async def one(platform: Platform, ground: Ground, kind: str, count: int) -> Run:
-    """One run, in a fresh database and process."""
-    name, role, password = await postgres.fresh_database(platform.postgres_url)
-    url = postgres.with_role(platform.postgres_url, role, password, name)
-    pool = await asyncpg.create_pool(url, min_size=1, max_size=1)
-    await migrate(pool, MIGRATIONS)
-    await pool.close()
-    told = {
-        "bootstrap": platform.kafka_bootstrap,
-        "user": platform.kafka_admin_user,
-        "password": platform.kafka_admin_password,
-        "prefix": ground.prefix,
-        "url": url,
-        "topic": "test.told.ara",
-        "count": count,
-    }
-    try:
-        child = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "tests.bench.worker",
-            kind,
-            cwd=ROOT,
-            env={**os.environ, "MAILLON_BENCH": json.dumps(told)},
-            stdout=asyncio.subprocess.PIPE,
-        )
-        async with asyncio.timeout(180):
-            out, _ = await child.communicate()
-        return Run(**json.loads(out.decode().strip().splitlines()[-1]))
-    finally:
-        if child.returncode is None:
-            child.kill()
-        await postgres.drop_database(platform.postgres_url, name, role)
+async def turns(platform: Platform, folder: Path, kinds: tuple[str, ...], count: int, rounds: int) -> dict[str, list[Run]]:
+    """Run each kind in turn, as often as there are rounds, each in a fresh database and on topics of its own."""
+    messages, found = backlog(count), {kind: list[Run]() for kind in kinds}
+    for _ in range(rounds):
+        for kind, runs in found.items():
+            ground = await filled_ground(platform, folder, messages)
+            async with fresh_database(platform) as url:
+                runs.append(await measured(ground, url, kind, count))
+    return found
+
+
+async def processes(platform: Platform, folder: Path, count: int = 60_000) -> AsyncIterator[str]:
+    """One, two and four processes of one cell, on four partitions. Two cores hold broker, database and all of them."""
+    messages, rates = backlog(count), dict[int, float]()
+    for number in (1, 2, 4):
+        ground = await filled_ground(platform, folder, messages, partitions=4)
+        async with fresh_database(platform) as url:
+            rates[number] = count / (await measured(ground, url, "kernel", count, number)).seconds
+    note = f"{count} messages on 4 partitions: " + ", ".join(f"{n}: {rate:.0f}/s" for n, rate in rates.items())
+    for number in (2, 4):
+        yield line(f"processes_{number}_vs_1", rates[number] / rates[1], "ratio", "", None, note)
+
+
+def rounded(rates: list[float]) -> list[int]:
+    return [round(rate) for rate in rates]
