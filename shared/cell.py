@@ -11,7 +11,7 @@ import asyncpg
 from shared import crash, metrics
 from shared.consumer import CellStopped, Consumer
 from shared.db import AWAY as DATABASE_AWAY
-from shared.kafka.reader import Reader
+from shared.kafka.reader import MadeAgain, Reader
 from shared.kafka.wire import AWAY as BROKER_AWAY
 from shared.kafka.wire import Access
 from shared.log import log
@@ -53,7 +53,7 @@ class Cell:
             try:
                 await self.read()
                 wait_s = 0.2
-            except CellStopped as error:
+            except (CellStopped, MadeAgain) as error:
                 self.halted = str(error)
                 metrics.STOPPED.labels(self.name).set(1)
                 log.critical("cell_stopped", cell=self.name, why=str(error), lost="nothing: the messages stay on the topic")

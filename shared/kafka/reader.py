@@ -19,6 +19,10 @@ Positions = Callable[[Sequence[tuple[str, int]]], Awaitable[Mapping[tuple[str, i
 """Where to go on in each partition, by the database."""
 
 
+class MadeAgain(Exception):
+    """A topic ends before the place to which it was read: it is not that topic any more, and what it holds would be passed over."""
+
+
 class Reader(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types
     """Batches of messages of some topics, from where Postgres says. Kafka's own offsets only feed tools that show lag."""
 
@@ -79,8 +83,13 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
             known = await self.positions(list(names.values()))
             fresh = [tp for tp in places if names[tp] not in known]
             begin = await self.consumer.beginning_offsets(fresh) if fresh else {}
+            ends = await self.consumer.end_offsets(places)
             for tp in places:
                 self.at[tp] = known.get(names[tp], begin.get(tp, 0))
+                if self.at[tp] > ends[tp]:
+                    raise MadeAgain(
+                        f"{tp.topic} {tp.partition} ends at {ends[tp]}, was read to {self.at[tp]}: `maillon cursors forget`"
+                    )
                 self.consumer.seek(tp, self.at[tp])
             self.ready = set(places)
         except Exception as error:  # noqa: BLE001 raised again by the loop that reads
@@ -101,6 +110,10 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
             for tp, records in found.items():
                 if tp not in self.ready:
                     continue
+                if records[0].offset < self.at[tp]:
+                    raise Outage(
+                        "went_back", topic=tp.topic
+                    )  # aiokafka found the topic shorter and began anew: join again and look
                 topic = tp.topic.removeprefix(self.prefix)
                 for record in records:
                     message = decode(record, topic, outside=self.outside(topic))
@@ -185,9 +198,10 @@ async def read_on(access: Access, starts: Mapping[tuple[str, int], int], topics:
         ends = await consumer.end_offsets(places)
         begins = await consumer.beginning_offsets(places)
         at = {tp: max(starts.get((tp.topic.removeprefix(access.prefix), tp.partition), 0), begins[tp]) for tp in places}
+        at = {tp: begins[tp] if start > ends[tp] else start for tp, start in at.items()}  # made again: all of it may be news
         left = {tp for tp in places if at[tp] < ends[tp]}
         for tp in places:
-            consumer.seek(tp, min(at[tp], ends[tp]))
+            consumer.seek(tp, at[tp])
             if tp not in left:
                 consumer.pause(tp)
         while left:
