@@ -112,7 +112,7 @@ class Running:
             sender=sender,
             committed=self.relay.wake.set,
             state=self.service.state,
-            keys=await open_vault(settings),
+            keys=await open_vault(settings, pool),
         )
         self.cells = self.build_cells(pool, access, names, self.relay.wake.set)
         self.tasks = [
@@ -217,13 +217,13 @@ async def watched(view: Callable[[Desk], Awaitable[None]], desk: Desk) -> None:
         await asyncio.sleep(5)
 
 
-async def open_vault(settings: Settings) -> Vault | None:
+async def open_vault(settings: Settings, own: "asyncpg.Pool[asyncpg.Record]") -> Vault | None:
     """Open the keys' database where the settings name one."""
     if settings.keys_database_url is None or settings.vault_key is None:
         return None
     keys = await connect(settings.keys_database_url.get_secret_value(), name=f"{settings.service} vault", largest=4)
     vault = Vault(keys, base64.b64decode(settings.vault_key.get_secret_value()))
-    await patiently(vault.prepare)
+    await patiently(lambda: vault.prepare(own))
     return vault
 
 

@@ -1,7 +1,7 @@
 """People's data, encrypted with a key of that person. Forgetting a person deletes the key: rows, back-ups and exports go dark.
 
-The sealed data lie in the service's own database, the keys in another one whose back-ups live 30 days at most; the list of
-the forgotten is kept there too, to be replayed after a restore.
+The sealed data lie in the service's own database, the keys in another one whose back-ups live 30 days at most. The list of the
+forgotten is kept in both: whichever comes back from a back-up learns from the other, at each start, whom to forget again.
 """
 
 import json
@@ -28,9 +28,15 @@ class Vault:
         self.keys = keys
         self.master = AESGCM(master)
 
-    async def prepare(self) -> None:
-        """Make the tables of the keys and replay the list of the forgotten (a restored back-up may have brought keys back)."""
+    async def prepare(self, own: "asyncpg.Pool[asyncpg.Record]") -> None:
+        """Make the tables of the keys and replay the list of the forgotten (a restored back-up may have brought people back).
+
+        `own` is the service's database, whose list cannot be shortened. Both are whole afterwards.
+        """
         await self.keys.execute(TABLES)
+        for source, target in ((own, self.keys), (self.keys, own)):
+            listed = await source.fetch("SELECT person, at FROM forgotten")
+            await target.executemany("INSERT INTO forgotten VALUES ($1, $2) ON CONFLICT DO NOTHING", [tuple(r) for r in listed])
         await self.keys.execute("DELETE FROM keys WHERE person IN (SELECT person FROM forgotten)")
 
     async def keep(self, tx: Tx, person: UUID, data: Mapping[str, str]) -> None:
@@ -66,8 +72,9 @@ class Vault:
             return None
         return {str(k): str(v) for k, v in loaded.items()}
 
-    async def forget(self, person: UUID) -> None:
-        """Delete the key, for ever."""
+    async def forget(self, own: "asyncpg.Pool[asyncpg.Record]", person: UUID) -> None:
+        """Delete the key, for ever. Noted first where no back-up of the keys can take it back."""
+        await own.execute("INSERT INTO forgotten VALUES ($1, now()) ON CONFLICT DO NOTHING", person)
         async with self.keys.acquire() as connection, connection.transaction():
             await connection.execute("INSERT INTO forgotten (person) VALUES ($1) ON CONFLICT DO NOTHING", person)
             await connection.execute("DELETE FROM keys WHERE person = $1", person)

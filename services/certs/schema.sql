@@ -1,5 +1,9 @@
 -- Generated from the migrations by `python -m deploy.generate`: what Postgres has. For reading; it is never run.
 
+CREATE FUNCTION only_grows() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$ BEGIN RAISE EXCEPTION '% only grows', TG_TABLE_NAME USING ERRCODE = 'object_not_in_prerequisite_state'; END $$;
+
 CREATE TABLE certificates (
     id uuid NOT NULL,
     version integer NOT NULL,
@@ -121,6 +125,11 @@ ALTER TABLE events ALTER COLUMN seq ADD GENERATED ALWAYS AS IDENTITY (
     NO MINVALUE
     NO MAXVALUE
     CACHE 1
+);
+
+CREATE TABLE forgotten (
+    person uuid NOT NULL,
+    at timestamp with time zone NOT NULL
 );
 
 CREATE TABLE held (
@@ -277,6 +286,9 @@ ALTER TABLE ONLY drifts
 ALTER TABLE ONLY events
     ADD CONSTRAINT events_pkey PRIMARY KEY (stream, version);
 
+ALTER TABLE ONLY forgotten
+    ADD CONSTRAINT forgotten_pkey PRIMARY KEY (person);
+
 ALTER TABLE ONLY held
     ADD CONSTRAINT held_pkey PRIMARY KEY (id);
 
@@ -312,3 +324,5 @@ CREATE UNIQUE INDEX events_seq ON events USING btree (seq);
 CREATE INDEX held_consignment ON held USING btree (consignment_id);
 
 CREATE INDEX parked_again ON parked USING btree (again_at);
+
+CREATE TRIGGER forgotten_only_grows BEFORE DELETE OR UPDATE OR TRUNCATE ON forgotten FOR EACH STATEMENT EXECUTE FUNCTION only_grows();

@@ -1,5 +1,9 @@
 -- Generated from the migrations by `python -m deploy.generate`: what Postgres has. For reading; it is never run.
 
+CREATE FUNCTION only_grows() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$ BEGIN RAISE EXCEPTION '% only grows', TG_TABLE_NAME USING ERRCODE = 'object_not_in_prerequisite_state'; END $$;
+
 CREATE TABLE cursor (
     topic text NOT NULL,
     partition integer NOT NULL,
@@ -26,6 +30,11 @@ ALTER TABLE events ALTER COLUMN seq ADD GENERATED ALWAYS AS IDENTITY (
     NO MINVALUE
     NO MAXVALUE
     CACHE 1
+);
+
+CREATE TABLE forgotten (
+    person uuid NOT NULL,
+    at timestamp with time zone NOT NULL
 );
 
 CREATE TABLE links (
@@ -208,6 +217,9 @@ ALTER TABLE ONLY cursor
 ALTER TABLE ONLY events
     ADD CONSTRAINT events_pkey PRIMARY KEY (stream, version);
 
+ALTER TABLE ONLY forgotten
+    ADD CONSTRAINT forgotten_pkey PRIMARY KEY (person);
+
 ALTER TABLE ONLY links
     ADD CONSTRAINT links_pkey PRIMARY KEY (hash);
 
@@ -283,3 +295,5 @@ CREATE INDEX stock_ref ON stock USING btree (upper(device_ref));
 CREATE INDEX stock_structure ON stock USING btree (structure, status);
 
 CREATE INDEX vouchers_structure ON vouchers USING btree (structure, expires);
+
+CREATE TRIGGER forgotten_only_grows BEFORE DELETE OR UPDATE OR TRUNCATE ON forgotten FOR EACH STATEMENT EXECUTE FUNCTION only_grows();

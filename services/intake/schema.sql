@@ -1,5 +1,9 @@
 -- Generated from the migrations by `python -m deploy.generate`: what Postgres has. For reading; it is never run.
 
+CREATE FUNCTION only_grows() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$ BEGIN RAISE EXCEPTION '% only grows', TG_TABLE_NAME USING ERRCODE = 'object_not_in_prerequisite_state'; END $$;
+
 CREATE TABLE certificates (
     id uuid NOT NULL,
     version integer NOT NULL,
@@ -118,6 +122,11 @@ ALTER TABLE events ALTER COLUMN seq ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
+CREATE TABLE forgotten (
+    person uuid NOT NULL,
+    at timestamp with time zone NOT NULL
+);
+
 CREATE TABLE migrations (
     name text NOT NULL,
     sha256 text NOT NULL,
@@ -228,6 +237,9 @@ ALTER TABLE ONLY drafts
 ALTER TABLE ONLY events
     ADD CONSTRAINT events_pkey PRIMARY KEY (stream, version);
 
+ALTER TABLE ONLY forgotten
+    ADD CONSTRAINT forgotten_pkey PRIMARY KEY (person);
+
 ALTER TABLE ONLY migrations
     ADD CONSTRAINT migrations_pkey PRIMARY KEY (name);
 
@@ -274,3 +286,5 @@ CREATE INDEX parked_again ON parked USING btree (again_at);
 CREATE INDEX sales_donation ON sales USING btree (donation_id);
 
 CREATE INDEX tracking_links_donation ON tracking_links USING btree (donation_id);
+
+CREATE TRIGGER forgotten_only_grows BEFORE DELETE OR UPDATE OR TRUNCATE ON forgotten FOR EACH STATEMENT EXECUTE FUNCTION only_grows();

@@ -1,5 +1,9 @@
 -- Generated from the migrations by `python -m deploy.generate`: what Postgres has. For reading; it is never run.
 
+CREATE FUNCTION only_grows() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$ BEGIN RAISE EXCEPTION '% only grows', TG_TABLE_NAME USING ERRCODE = 'object_not_in_prerequisite_state'; END $$;
+
 CREATE TABLE arrivals (
     id uuid NOT NULL,
     version integer NOT NULL,
@@ -104,6 +108,11 @@ CREATE TABLE evidence_uses (
     id uuid NOT NULL,
     version integer NOT NULL,
     device_id uuid NOT NULL
+);
+
+CREATE TABLE forgotten (
+    person uuid NOT NULL,
+    at timestamp with time zone NOT NULL
 );
 
 CREATE TABLE migrations (
@@ -216,6 +225,9 @@ ALTER TABLE ONLY events
 ALTER TABLE ONLY evidence_uses
     ADD CONSTRAINT evidence_uses_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY forgotten
+    ADD CONSTRAINT forgotten_pkey PRIMARY KEY (person);
+
 ALTER TABLE ONLY migrations
     ADD CONSTRAINT migrations_pkey PRIMARY KEY (name);
 
@@ -259,3 +271,5 @@ CREATE UNIQUE INDEX events_seq ON events USING btree (seq);
 CREATE INDEX parked_again ON parked USING btree (again_at);
 
 CREATE INDEX receipts_by_refurbisher ON receipts USING btree (refurbisher, outcome);
+
+CREATE TRIGGER forgotten_only_grows BEFORE DELETE OR UPDATE OR TRUNCATE ON forgotten FOR EACH STATEMENT EXECUTE FUNCTION only_grows();

@@ -1,5 +1,9 @@
 -- Generated from the migrations by `python -m deploy.generate`: what Postgres has. For reading; it is never run.
 
+CREATE FUNCTION only_grows() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$ BEGIN RAISE EXCEPTION '% only grows', TG_TABLE_NAME USING ERRCODE = 'object_not_in_prerequisite_state'; END $$;
+
 CREATE TABLE consignments (
     id uuid NOT NULL,
     version integer NOT NULL,
@@ -67,6 +71,11 @@ ALTER TABLE events ALTER COLUMN seq ADD GENERATED ALWAYS AS IDENTITY (
     NO MINVALUE
     NO MAXVALUE
     CACHE 1
+);
+
+CREATE TABLE forgotten (
+    person uuid NOT NULL,
+    at timestamp with time zone NOT NULL
 );
 
 CREATE TABLE migrations (
@@ -181,6 +190,9 @@ ALTER TABLE ONLY cursor
 ALTER TABLE ONLY events
     ADD CONSTRAINT events_pkey PRIMARY KEY (stream, version);
 
+ALTER TABLE ONLY forgotten
+    ADD CONSTRAINT forgotten_pkey PRIMARY KEY (person);
+
 ALTER TABLE ONLY migrations
     ADD CONSTRAINT migrations_pkey PRIMARY KEY (name);
 
@@ -224,3 +236,5 @@ CREATE INDEX parked_again ON parked USING btree (again_at);
 CREATE INDEX wishes_dropped ON wishes USING btree (id) WHERE (status = 'dropped'::text);
 
 CREATE INDEX wishes_open ON wishes USING btree (accepted_at, id) WHERE open;
+
+CREATE TRIGGER forgotten_only_grows BEFORE DELETE OR UPDATE OR TRUNCATE ON forgotten FOR EACH STATEMENT EXECUTE FUNCTION only_grows();

@@ -186,7 +186,7 @@ async def test_who_asked_to_be_forgotten_does_not_come_back_with_a_repeat(progra
     await put(program, name, body())
     async with intake.desk.read() as tx:
         contact = await tx.connection.fetchval("SELECT contact FROM donations WHERE id = $1", donation_id("acme", name))
-    await intake.desk.vault.forget(contact)
+    await intake.desk.vault.forget(intake.desk.pool, contact)
     assert (await put(program, name, body())).status_code == 200
     async with intake.desk.read() as tx:
         assert await intake.desk.vault.read(tx, contact) is None
