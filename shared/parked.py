@@ -180,11 +180,13 @@ async def shown(tx: Tx, stream: UUID, version: int) -> list[asyncpg.Record]:
     )
 
 
-async def release(tx: Tx, stream: UUID) -> int:
-    """Ask that what is parked of a stream be tried again, in order. Returns how many messages wait. Forks are not released: skip one."""
+async def release(tx: Tx, stream: UUID | None = None, topic: str | None = None) -> int:
+    """Ask that what is parked (of a stream, of a topic, or all) be tried again, in order. Returns how many. A fork stays: skip it."""
     status = await tx.connection.execute(
-        "UPDATE parked SET why = 'early', reason = 'released: ' || reason, again_at = $2 WHERE stream = $1 AND why <> 'fork'",
+        "UPDATE parked SET why = 'early', reason = 'released: ' || reason, again_at = $3 "
+        "WHERE why <> 'fork' AND ($1::uuid IS NULL OR stream = $1) AND ($2::text IS NULL OR topic = $2)",
         stream,
+        topic,
         tx.now,
     )
     return int(status.split()[-1])
