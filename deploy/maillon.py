@@ -20,11 +20,14 @@ from shared.kafka.admin import Admin, AdminError
 
 # Name of the sub-command -> "module:function or typer app". Each imports little at its top: all are loaded for any of them.
 COMMANDS: dict[str, str] = {
-    "parked": "deploy.operate:parked",
+    "parked": "deploy.parked:parked",
     "resend": "deploy.operate:resend",
     "lag": "deploy.operate:lag",
     "tally": "deploy.operate:tally",
     "fold": "deploy.operate:fold",
+    "cursors": "deploy.cursors:cursors",
+    "rebuild": "deploy.rebuild:rebuild",
+    "vault": "deploy.vault:vault",
 }
 
 app = typer.Typer(no_args_is_help=True, help="Operations on a running maillon.")

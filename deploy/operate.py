@@ -1,11 +1,10 @@
-"""Commands for a running maillon: what is parked, sending again, how far behind, whether anything was lost, rows against events.
+"""Commands for a running maillon: sending again, how far behind, whether anything was lost, rows against events.
 
 Exit status 0: done, all is well; 1: something is there to look at, or nothing was found to act on; 2: the command could not be
 carried out, and the one line on stderr says why. What only looks does so in read-only transactions. docs/ops/commands.md
 """
 
 import asyncio
-import json
 import os
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
@@ -22,17 +21,14 @@ import typer
 
 from deploy.places import Place, Unreachable, built, find
 from shared import history
-from shared import parked as aside
 from shared.db import Tx, transaction
 from shared.kafka.ends import Reach
-
-parked = typer.Typer(no_args_is_help=True, help="Messages that a service has set aside.")
 
 Services = Annotated[list[str] | None, typer.Option("--service", help="Only this service (can be repeated). All by default.")]
 Stack = Annotated[
     Path | None, typer.Option("--stack", help="Folder with env/<service>.env. By default the environment, else .local/demo.")
 ]
-Stream = Annotated[UUID, typer.Argument(help="The stream, as `maillon parked list` names it.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done and do nothing.")]
 
 
 def run(stack: Path | None, services: list[str] | None, work: Callable[[Sequence[Place]], Coroutine[Any, Any, int]]) -> None:
@@ -53,6 +49,16 @@ async def opened(found: Sequence[Place]) -> AsyncIterator[dict[str, "asyncpg.Poo
         yield {place.service: await stack.enter_async_context(place.database()) for place in found}
 
 
+@asynccontextmanager
+async def attempt(pool: "asyncpg.Pool[asyncpg.Record]", *, dry_run: bool) -> AsyncIterator[Tx]:
+    """One transaction; of a dry run nothing stays."""
+    async with transaction(pool) as tx:
+        inner = tx.connection.transaction()
+        await inner.start()
+        yield tx
+        await (inner.rollback() if dry_run else inner.commit())
+
+
 def age(since: datetime) -> str:
     """Say how long ago that was, in one unit."""
     seconds = int((datetime.now(UTC) - since).total_seconds())
@@ -62,131 +68,6 @@ def age(since: datetime) -> str:
     return f"{seconds} s"
 
 
-# ── parked ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-@parked.command("list")
-def list_parked(
-    *,
-    service: Services = None,
-    stack: Stack = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many of each service.")] = 50,
-) -> None:
-    """List what is set aside: heads of streams first (`>`), with why, since when, and how many wait behind."""
-    run(stack, service, lambda found: _list_parked(found, limit))
-
-
-async def _list_parked(found: Sequence[Place], limit: int) -> int:
-    async with opened(found) as pools:
-        for name, pool in pools.items():
-            async with transaction(pool, readonly=True) as tx:
-                rows = await aside.listed(tx, limit)
-                total = await tx.connection.fetchval("SELECT count(*) FROM parked")
-            for row in rows:
-                where = f"{row['topic']} {row['stream']} {row['version']}"
-                waits = f"tried {row['tries'] + 1}x, {row['waiting']} waiting in its stream" if row["head"] else "waits its turn"
-                typer.echo(
-                    f"{'>' if row['head'] else ' '} {name}  {where}  {row['type']}  {row['why']}: {row['reason']}  "
-                    f"({age(row['at'])}, {waits})"
-                )
-            typer.echo(f"{name}: {total} set aside" + (f", {len(rows)} shown (--limit)" if total > len(rows) else ""))
-    return 0
-
-
-@parked.command("show")
-def show_parked(
-    stream: Stream,
-    version: Annotated[int, typer.Argument(help="Its number in the stream.")],
-    *,
-    service: Services = None,
-    stack: Stack = None,
-) -> None:
-    """Show one message whole: place, reason, headers and bytes. It may hold what a partner should not have sent: do not pass it on."""
-    run(stack, service, lambda found: _show_parked(found, stream, version))
-
-
-async def _show_parked(found: Sequence[Place], stream: UUID, version: int) -> int:
-    shown = 0
-    async with opened(found) as pools:
-        for name, pool in pools.items():
-            async with transaction(pool, readonly=True) as tx:
-                rows = await aside.shown(tx, stream, version)
-            for row in rows:
-                shown += 1
-                typer.echo(f"service   {name}")
-                for field in ("topic", "partition", "offset", "stream", "version", "type", "time", "why", "reason", "fault"):
-                    typer.echo(f"{field:<9} {row[field]}")
-                typer.echo(f"since     {row['at']} ({age(row['at'])}), tried {row['tries'] + 1} times")
-                for header, value in json.loads(row["headers"]).items():
-                    typer.echo(f"header    {header}: {value}")
-                typer.echo(row["value"].decode("utf-8", "backslashreplace"))
-    return 0 if shown else nothing(found, f"number {version} of stream {stream}")
-
-
-def nothing(found: Sequence[Place], what: str) -> int:
-    names = ", ".join(place.service for place in found)
-    typer.echo(f"{what} is not parked in {names}: `maillon parked list` names what is", err=True)
-    return 1
-
-
-async def holders(pools: Mapping[str, "asyncpg.Pool[asyncpg.Record]"], stream: UUID) -> list[str]:
-    return [n for n, pool in pools.items() if await pool.fetchval("SELECT EXISTS (SELECT FROM parked WHERE stream = $1)", stream)]
-
-
-@parked.command("release")
-def release_parked(stream: Stream, *, service: Services = None, stack: Stack = None) -> None:
-    """Have what is parked of a stream tried again, in order, once its cause is mended. A fork is not released: skip it."""
-
-    async def release(tx: Tx) -> str | None:
-        count = await aside.release(tx, stream)
-        return f"{count} will be tried again, in order" if count else None
-
-    run(
-        stack,
-        service,
-        lambda found: _act(found, stream, release, "only a fork is parked there: `maillon parked skip` passes over it"),
-    )
-
-
-@parked.command("skip")
-def skip_parked(
-    stream: Stream,
-    version: Annotated[int, typer.Argument(help="Its number in the stream: only the head can be passed over.")],
-    *,
-    reason: Annotated[
-        str, typer.Option("--reason", help="Why it may be lost. Kept for ever, with the message's place and mark.")
-    ],
-    service: Services = None,
-    stack: Stack = None,
-) -> None:
-    """Pass over the head of a stream for good: it never has its effect here, and what follows it goes on."""
-    if len(reason.strip()) < 5:
-        typer.echo("say why in --reason: whoever asks later has only that", err=True)
-        raise typer.Exit(2)
-
-    async def skip(tx: Tx) -> str | None:
-        count = await aside.skip(tx, stream, version, reason.strip())
-        return f"passed over for good ({count}), the reason is kept" if count else None
-
-    why = f"number {version} is not the head of that stream: `maillon parked list` marks heads with >"
-    run(stack, service, lambda found: _act(found, stream, skip, why))
-
-
-async def _act(found: Sequence[Place], stream: UUID, act: Callable[[Tx], Awaitable[str | None]], otherwise: str) -> int:
-    """Do something about a parked stream in the one service that holds it."""
-    async with opened(found) as pools:
-        names = await holders(pools, stream)
-        if not names:
-            return nothing(found, f"stream {stream}")
-        if len(names) > 1:
-            typer.echo(f"stream {stream} is parked in {' and '.join(names)}: say which with --service", err=True)
-            return 1
-        async with transaction(pools[names[0]]) as tx:
-            said = await act(tx)
-        typer.echo(f"{names[0]}: {said or otherwise}", err=said is None)
-        return 0 if said else 1
-
-
 # ── sending again ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -194,27 +75,29 @@ def resend(
     *,
     stream: Annotated[UUID | None, typer.Option("--stream", help="Only this stream.")] = None,
     topic: Annotated[str | None, typer.Option("--topic", help="A whole topic, such as refurb.devices.trira.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All that was ever published: the broker lost it.")] = False,
+    dry_run: DryRun = False,
     service: Services = None,
     stack: Stack = None,
 ) -> None:
     """Publish events again from the archive, in order: for a consumer or a broker that lost them. Who has them drops the repeats."""
-    if (stream is None) == (topic is None):
-        typer.echo("say what: either --stream or --topic", err=True)
+    if (stream is not None) + (topic is not None) + everything != 1:
+        typer.echo("say what: one of --stream, --topic and --all", err=True)
         raise typer.Exit(2)
-    run(stack, service, lambda found: _resend(found, stream, topic))
+    run(stack, service, lambda found: _resend(found, stream, topic, dry_run=dry_run))
 
 
-async def _resend(found: Sequence[Place], stream: UUID | None, topic: str | None) -> int:
+async def _resend(found: Sequence[Place], stream: UUID | None, topic: str | None, *, dry_run: bool) -> int:
     total = 0
     async with opened(found) as pools:
         for name, pool in pools.items():
-            async with transaction(pool) as tx:
+            async with attempt(pool, dry_run=dry_run) as tx:
                 count = await history.resend(tx, stream=stream, topic=topic)
             if count:
-                typer.echo(f"{name}: {count} events will be sent again")
+                typer.echo(f"{name}: {count} events {'would' if dry_run else 'will'} be sent again")
             total += count
     if total == 0:
-        what = f"stream {stream}" if stream else f"topic {topic}"
+        what = f"stream {stream}" if stream else f"topic {topic}" if topic else "all topics"
         typer.echo(f"{what}: none of {', '.join(pools)} has published it (or all of it still waits to be sent)", err=True)
     return 0 if total else 1
 
