@@ -128,7 +128,9 @@ async def _release_many(found: Sequence[Place], topic: str | None, *, dry_run: b
                 count = await aside.release(tx, topic=topic)
             total += count
             if count:
-                typer.echo(f"{name}: {count} of {streams} streams {'would' if dry_run else 'will'} be tried again, in order")
+                typer.echo(
+                    f"{name}: {count} messages of {streams} streams {'would' if dry_run else 'will'} be tried again, in order"
+                )
             if forks:
                 typer.echo(f"{name}: {forks} forks stay: `maillon parked list` names them")
     if total == 0:
