@@ -16,13 +16,12 @@ import typer
 
 from deploy.operate import DryRun, Stack, attempt, run
 from deploy.places import Place, Unreachable, built
-from shared.aggregate import Aggregate
+from shared.aggregate import Aggregate, Aggregates
 from shared.db import REFUSED, Tx
 from shared.history import SLICE, Contracts, contracts, fold
 from shared.migrate import migrate
 from shared.outbox import LOCK
 from shared.rows import Rows
-from shared.run import Service
 
 AT_WORK = """
 SELECT DISTINCT application_name FROM pg_stat_activity
@@ -66,7 +65,7 @@ async def _rebuild(place: Place, *, dry_run: bool) -> int:
             await migrate(pool, service.migrations)
         try:
             async with attempt(pool, dry_run=dry_run) as tx:
-                found = await made_again(tx, service)
+                found = await made_again(tx, service.aggregates)
         except (AssertionError, KeyError, ValueError) as error:
             typer.echo(f"{place.service}: the archive cannot be folded: {error}; nothing was changed", err=True)
             return 1
@@ -98,16 +97,16 @@ async def alone(pool: "asyncpg.Pool[asyncpg.Record]", service: str) -> AsyncIter
         yield
 
 
-async def made_again(tx: Tx, service: Service) -> list[Compared]:
+async def made_again(tx: Tx, aggregates: Aggregates) -> list[Compared]:
     """Make every aggregate's rows from its events and put right what differs. `tx` must not have looked at anything yet."""
     await tx.connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
     await tx.connection.execute("LOCK TABLE events IN EXCLUSIVE MODE")  # before the first look: what it lets through is then seen
-    known, schema = contracts(service.aggregates), await tx.connection.fetchval("SELECT current_schema()")
+    known, schema = contracts(aggregates), await tx.connection.fetchval("SELECT current_schema()")
     kinds = {row["type"] for row in await tx.connection.fetch("SELECT DISTINCT type FROM events")}
     if unknown := sorted(kinds - known.keys()):
         raise AssertionError(f"this release does not know {', '.join(unknown)}")
     found = []
-    for aggregate in sorted(set(service.aggregates.values()), key=lambda a: a.name):
+    for aggregate in sorted(set(aggregates.values()), key=lambda a: a.name):
         if not isinstance(aggregate.rows, Rows):
             raise AssertionError(f"{aggregate.name} keeps its states in its own way, and this command knows only rows")  # noqa: TRY004 about the service
         table = aggregate.rows.table

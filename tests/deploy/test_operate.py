@@ -170,6 +170,25 @@ async def test_a_fork_is_not_released(ops: Ops) -> None:
     assert said == Said(1, ["routing: only a fork is parked there: `maillon parked skip` passes over it"])
 
 
+async def test_all_that_is_parked_of_a_topic_is_released_but_a_fork(ops: Ops) -> None:
+    streams, forked = [uuid4(), uuid4()], uuid4()
+    for stream in streams:
+        await spoil(ops, stream)
+    async with transaction(ops.pools["routing"]) as tx:
+        await park(tx, [Parked(message(forked, 1), "fork", "same number, other bytes")])
+    for words in ((), (streams[0], "--all"), ("--all", "--topic", TOPIC)):
+        assert await ops("parked", "release", *words) == Said(2, ["say what: one of STREAM, --topic and --all"])
+    other = await ops("parked", "release", "--topic", "intake.donations.idf")
+    assert other == Said(1, ["nothing of intake.donations.idf is parked in intake, routing that could be released"])
+    fork = "routing: 1 forks stay: `maillon parked list` names them"
+    would = "routing: 4 messages of 2 streams would be tried again, in order"
+    assert await ops("parked", "release", "--topic", TOPIC, "--dry-run") == Said(0, [would, fork])
+    assert await ops.pools["routing"].fetchval("SELECT count(*) FROM parked WHERE why = 'early'") == 0
+    assert await ops("parked", "release", "--all") == Said(0, [would.replace("would", "will"), fork])
+    whys = await ops.pools["routing"].fetch("SELECT why, count(*) AS n FROM parked GROUP BY why ORDER BY why")
+    assert {row["why"]: row["n"] for row in whys} == {"early": 4, "fork": 1}
+
+
 async def test_a_stream_that_two_services_hold_is_touched_in_neither(ops: Ops) -> None:
     stream = uuid4()
     await spoil(ops, stream)
@@ -198,8 +217,12 @@ async def test_what_was_published_is_sent_again(ops: Ops) -> None:
     unknown = uuid4()
     said = await ops("resend", "--stream", unknown)
     assert (said.code, said.last.startswith(f"stream {unknown}: none of intake, routing has published it")) == (1, True)
-    for words in ((), ("--stream", stream, "--topic", TOPIC)):
-        assert await ops("resend", *words) == Said(2, ["say what: either --stream or --topic"])
+    for words in ((), ("--stream", stream, "--topic", TOPIC), ("--all", "--topic", TOPIC)):
+        assert await ops("resend", *words) == Said(2, ["say what: one of --stream, --topic and --all"])
+    await ops.pools["intake"].execute("DELETE FROM outbox")
+    assert await ops("resend", "--all", "--dry-run") == Said(0, ["intake: 4 events would be sent again"])
+    assert await ops.pools["intake"].fetchval("SELECT count(*) FROM outbox") == 0
+    assert await ops("resend", "--all") == Said(0, ["intake: 4 events will be sent again"])
 
 
 async def test_lag_is_what_stands_in_the_topics_and_was_not_read(ops: Ops) -> None:

@@ -1,8 +1,12 @@
 """Intake and routing at work on a broker and a database that a test may lose, one stack for all tests of this folder."""
 
+import asyncio
+import functools
 import hashlib
 import json
+import os
 import shutil
+import signal
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -16,7 +20,7 @@ import pytest_asyncio
 
 from deploy.local import jars, kafka, postgres
 from deploy.local.platform import Platform
-from deploy.local.stack import Stack
+from deploy.local.stack import Stack, http_status
 from deploy.local.state import Folder
 from deploy.local.supervisor import Supervisor
 from deploy.places import built
@@ -117,12 +121,23 @@ class Chain:
 
     def act(self, verb: str, *names: str) -> Any:
         async def done() -> None:
-            for name in names:
-                await (self.stack.stop(name) if verb == "stop" else self.stack.start(name))
+            await asyncio.gather(*(self.stack.stop(name) if verb == "stop" else self.stack.start(name) for name in names))
             if verb == "start":
-                await self.stack.ready(120)
+                await asyncio.gather(*(until(functools.partial(self.answers, name), 120) for name in names))
 
         return done
+
+    async def answers(self, service: str) -> bool:
+        return await http_status(self.stack.port(service), "/ready") == 200
+
+    async def kill(self, *names: str) -> None:
+        """SIGKILL, and they stay away: what cannot reach its broker takes its time to stop, and a kill loses nothing."""
+        pids = self.stack.pids()
+        stopped = asyncio.gather(*(self.stack.stop(name) for name in names))
+        await asyncio.sleep(0)
+        for name in names:
+            os.killpg(pids[name], signal.SIGKILL)
+        await stopped
 
     def superuser(self, database: str = postgres.DATABASE) -> str:
         return self.machine.platform.postgres_url.rpartition("/")[0] + f"/{database}"

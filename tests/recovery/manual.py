@@ -16,6 +16,7 @@ from deploy.local import postgres
 from deploy.local.jars import ROOT
 from deploy.maillon import app
 
+Act = Callable[[], Awaitable[object]]
 PAGE = ROOT / "docs" / "ops" / "recovery.md"
 
 
@@ -71,17 +72,24 @@ class Manual:
     """Runs the block under a heading. `# …` lines are the operator's own doing: `acts` says how it is done here."""
 
     stack: Path
-    acts: Mapping[str, Callable[[], Awaitable[object]]]
+    acts: Mapping[str, Act]
 
-    async def follow(self, heading: str, *, expected: Mapping[str, Sequence[int]] | None = None, **names: str) -> dict[str, Said]:
+    async def follow(
+        self,
+        heading: str,
+        names: Mapping[str, str] | None = None,
+        *,
+        expected: Mapping[str, Sequence[int]] | None = None,
+        acts: Mapping[str, Act] | None = None,
+    ) -> dict[str, Said]:
         """Carry out every line, in order; each must end with 0, or each time as `expected` says. Returns what each said last."""
         said: dict[str, Said] = {}
         left = {line: list(codes) for line, codes in (expected or {}).items()}
         for line in blocks()[heading]:
             if line.startswith("# "):
-                await self.acts[line[2:]]()
+                await {**self.acts, **(acts or {})}[line[2:]]()
                 continue
-            words = shlex.split(Template(line).substitute(names))
+            words = shlex.split(Template(line).substitute(names or {}))
             if words[0] == "maillon":
                 said[line] = await maillon(*words[1:], *self.where(words[1:3]))
             else:

@@ -33,10 +33,8 @@ async def test_what_a_bad_release_parked_goes_in_order_after_the_mended_one(chai
     cell.stopping.set()
     await at_work
 
-    manual = chain.manual
-    deploy = chain.act("start", "routing")
-    said = await type(manual)(manual.stack, {**manual.acts, "deploy the mended release of routing": deploy}).follow(
-        "A bad release parked messages"
+    said = await chain.manual.follow(
+        "A bad release parked messages", acts={"deploy the mended release of routing": chain.act("start", "routing")}
     )
     heads = [line for line in said["maillon parked list"].lines if line.startswith(">")]
     assert len(heads) == 3

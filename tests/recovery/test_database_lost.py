@@ -10,7 +10,7 @@ async def test_an_older_back_up_catches_up_in_both_directions_before_it_serves(c
     """Two donations were told, and four events of consignments heard, after the back-up."""
     backup = str(tmp_path / "intake.dump")
     names = {"SERVICE": "intake", "BACKUP": backup, "DATABASE_URL": chain.stack.database_url("intake")}
-    await chain.manual.follow("Back-ups", **names)
+    await chain.manual.follow("Back-ups", names)
     at_backup = await chain.events("intake")
     await chain.give(2)
     await chain.settled()
@@ -28,10 +28,11 @@ async def test_an_older_back_up_catches_up_in_both_directions_before_it_serves(c
         lagging.extend((await maillon("lag", "--stack", chain.stack.folder, "--service", "intake")).lines)
         await chain.act("start", "intake")()
 
-    manual = chain.manual
-    acts = {**manual.acts, "start intake": start}
-    said = await type(manual)(manual.stack, acts).follow(
-        heading, expected={"maillon cursors forget --all": (1,)}, **names, SUPERUSER_URL=chain.superuser()
+    said = await chain.manual.follow(
+        heading,
+        {**names, "SUPERUSER_URL": chain.superuser()},
+        expected={"maillon cursors forget --all": (1,)},
+        acts={"start intake": start},
     )
     assert lag in lagging, "consumed since the back-up, to be consumed again"
     assert [entry["events"] for entry in chain.logged("intake", "took_in")] == [told], "told since the back-up, taken in again"
@@ -52,7 +53,7 @@ async def test_without_a_back_up_the_topics_bring_back_what_was_told(chain: Chai
     told = await chain.events("routing")
     took_in = len(chain.logged("routing", "took_in"))
     await chain.manual.follow(
-        "A service's database is lost, there is no back-up", SERVICE="routing", SUPERUSER_URL=chain.superuser()
+        "A service's database is lost, there is no back-up", {"SERVICE": "routing", "SUPERUSER_URL": chain.superuser()}
     )
     await chain.settled()
     assert [entry["events"] for entry in chain.logged("routing", "took_in")][took_in:] == [told]

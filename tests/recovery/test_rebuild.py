@@ -26,9 +26,8 @@ async def test_lost_and_spoilt_rows_come_back_as_they_were(chain: Chain) -> None
             "INSERT INTO refurbishers SELECT gen_random_uuid(), 1, 'nobody', weekly_places, NULL, held FROM refurbishers LIMIT 1"
         )
 
-    manual = chain.manual
-    said = await type(manual)(manual.stack, {**manual.acts, "stop routing": stop}).follow(
-        HEADING, expected={"maillon rebuild --service routing --dry-run": (1,)}
+    said = await chain.manual.follow(
+        HEADING, expected={"maillon rebuild --service routing --dry-run": (1,)}, acts={"stop routing": stop}
     )
     told = said["maillon rebuild --service routing"].lines
     assert told == [
