@@ -6,7 +6,9 @@ CONSUMER = "tests/shared/test_consumer.py"
 CRASHES = "tests/shared/test_crashes.py"
 HISTORY = "tests/shared/test_history.py"
 HOSTILE = "tests/shared/test_hostile.py"
+MADE_AGAIN = "tests/shared/test_made_again.py"
 RELAY = "tests/shared/test_relay.py"
+VAULT = "tests/shared/test_vault.py"
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +125,22 @@ MUTATIONS = (
         '= "repeatable_read"',
         '= "read_committed"  # type: ignore[assignment]',
         (f"{HOSTILE}::test_every_transaction_is_one_moment",),
+    ),
+    Mutation(
+        "no look at where a topic ends",
+        "a topic made again is not taken for the one that was read",
+        "shared/kafka/reader.py",
+        "if self.at[tp] > ends[tp]:",
+        "if False:",
+        (f"{MADE_AGAIN}::test_a_cell_stands_still_before_a_topic_that_ends_before_its_cursor",),
+    ),
+    Mutation(
+        "the list of the forgotten beside the keys only",
+        "who was forgotten stays forgotten",
+        "shared/vault.py",
+        "((own, self.keys), (self.keys, own))",
+        "((self.keys, own),)",
+        (f"{VAULT}::test_the_forgotten_do_not_return_with_a_back_up_of_the_keys",),
     ),
     Mutation(
         "state taken outside the transaction",
