@@ -21,6 +21,15 @@ FROM parked WHERE $1::text IS NULL OR topic = $1
 """
 """How many streams have something to release, and how many forks there are."""
 
+LISTED = """
+SELECT p.stream, p.topic, p.version, p.type, p.why, p.reason, p.at, p.tries, p.version <= coalesce(s.version, 0) + 1 AS head,
+       count(*) OVER (PARTITION BY p.stream, p.topic) AS waiting
+FROM parked p LEFT JOIN seen s USING (stream, topic) ORDER BY head DESC, p.at, p.version LIMIT $1
+"""
+"""What is set aside, heads of streams first, oldest first."""
+SHOWN = "SELECT * FROM parked WHERE stream = $1 AND version = $2 ORDER BY topic, mark"
+"""One message with its bytes; more than one when its number was forked."""
+
 Stream = Annotated[UUID, typer.Argument(help="The stream, as `maillon parked list` names it.")]
 
 
@@ -39,7 +48,7 @@ async def _list_parked(found: Sequence[Place], limit: int) -> int:
     async with opened(found) as pools:
         for name, pool in pools.items():
             async with transaction(pool, readonly=True) as tx:
-                rows = await aside.listed(tx, limit)
+                rows = await tx.connection.fetch(LISTED, limit)
                 total = await tx.connection.fetchval("SELECT count(*) FROM parked")
             for row in rows:
                 where = f"{row['topic']} {row['stream']} {row['version']}"
@@ -69,7 +78,7 @@ async def _show_parked(found: Sequence[Place], stream: UUID, version: int) -> in
     async with opened(found) as pools:
         for name, pool in pools.items():
             async with transaction(pool, readonly=True) as tx:
-                rows = await aside.shown(tx, stream, version)
+                rows = await tx.connection.fetch(SHOWN, stream, version)
             for row in rows:
                 shown += 1
                 typer.echo(f"service   {name}")

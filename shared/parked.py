@@ -161,25 +161,6 @@ async def unblock(tx: Tx, streams: Sequence[UUID], topics: Sequence[str]) -> Non
     )
 
 
-async def listed(tx: Tx, limit: int = 100) -> list[asyncpg.Record]:
-    """List what is set aside, heads of streams first, oldest first: for people."""
-    return await tx.connection.fetch(
-        """
-        SELECT p.stream, p.topic, p.version, p.type, p.why, p.reason, p.at, p.tries, p.version <= coalesce(s.version, 0) + 1 AS head,
-               count(*) OVER (PARTITION BY p.stream, p.topic) AS waiting
-        FROM parked p LEFT JOIN seen s USING (stream, topic) ORDER BY head DESC, p.at, p.version LIMIT $1
-        """,
-        limit,
-    )
-
-
-async def shown(tx: Tx, stream: UUID, version: int) -> list[asyncpg.Record]:
-    """Give one message that is set aside, with its bytes (more than one when a number was forked)."""
-    return await tx.connection.fetch(
-        "SELECT * FROM parked WHERE stream = $1 AND version = $2 ORDER BY topic, mark", stream, version
-    )
-
-
 async def release(tx: Tx, stream: UUID | None = None, topic: str | None = None) -> int:
     """Ask that what is parked (of a stream, of a topic, or all) be tried again, in order. Returns how many. A fork stays: skip it."""
     status = await tx.connection.execute(

@@ -2,8 +2,9 @@
 
 from uuid import UUID, uuid4
 
+from deploy.parked import LISTED
 from shared.db import transaction
-from shared.parked import listed, release, skip
+from shared.parked import release, skip
 from tests.shared.counter import DISK_FULL, Added, Asked, Told, counter_id
 from tests.support.platform import until
 from tests.support.service import Publisher, Site
@@ -18,7 +19,7 @@ async def total(site: Site, name: str) -> int | None:
 
 async def parked(site: Site) -> list[tuple[int, str, str]]:
     async with site.desk.read() as tx:
-        return [(r["version"], r["why"], r["reason"]) for r in await listed(tx)]
+        return [(r["version"], r["why"], r["reason"]) for r in await tx.connection.fetch(LISTED, 100)]
 
 
 async def replies(site: Site) -> list[str]:
