@@ -33,7 +33,10 @@ JVM = ("-Xms128m", "-Xmx400m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
-    """One broker: its number, where its data lies and its three ports. `host` is what it binds to and tells clients."""
+    """One broker: its number, where its data lies and its three ports. `host` is what it binds to and tells clients.
+
+    `told_port` is where clients are sent instead when a proxy stands in front.
+    """
 
     number: int
     folder: Path
@@ -41,6 +44,12 @@ class Node:
     internal_port: int
     controller_port: int
     host: str = "127.0.0.1"
+    told_port: int | None = None
+
+    @property
+    def address(self) -> str:
+        """Where clients find it."""
+        return f"{self.host}:{self.told_port or self.client_port}"
 
     @property
     def directory_id(self) -> str:
@@ -54,21 +63,21 @@ class Node:
 
 
 def bootstrap(nodes: list[Node]) -> str:
-    return ",".join(f"{node.host}:{node.client_port}" for node in nodes)
+    return ",".join(node.address for node in nodes)
 
 
 def properties(node: Node, nodes: list[Node]) -> str:
     """server.properties of one node of a cluster."""
     copies, least = (3, 2) if len(nodes) > 1 else (1, 1)
     controllers = ",".join(f"{each.host}:{each.controller_port}" for each in nodes)
-    listeners = f"CLIENT://{node.host}:{node.client_port},INTERNAL://{node.host}:{node.internal_port}"
+    internal = f"INTERNAL://{node.host}:{node.internal_port}"
     return f"""\
 process.roles=broker,controller
 node.id={node.number}
 controller.quorum.bootstrap.servers={controllers}
 controller.listener.names=CONTROLLER
-listeners={listeners},CONTROLLER://{node.host}:{node.controller_port}
-advertised.listeners={listeners}
+listeners=CLIENT://{node.host}:{node.client_port},{internal},CONTROLLER://{node.host}:{node.controller_port}
+advertised.listeners=CLIENT://{node.address},{internal}
 listener.security.protocol.map=CONTROLLER:PLAINTEXT,INTERNAL:PLAINTEXT,CLIENT:SASL_PLAINTEXT
 inter.broker.listener.name=INTERNAL
 sasl.enabled.mechanisms=SCRAM-SHA-512

@@ -183,8 +183,11 @@ class Stack:
         return await self._begin(self._service_program(service, name, told))
 
     async def ready(self, timeout: float = 60) -> None:  # noqa: ASYNC109 a deadline that names what is missing
-        """Waits until the broker, the database, each service and the gateway answer. Raises TimeoutError naming who does not."""
-        begun = {name: port for name, port in self._service_ports.items() if name in self._programs}
+        """Waits until the broker, the database, each service that was not stopped and the gateway answer.
+
+        Raises TimeoutError naming who does not.
+        """
+        begun = {name: port for name, port in self._service_ports.items() if name in self._supervisor.kept()}
         waiting = {name: asyncio.create_task(self._answers(name, port, "/ready")) for name, port in begun.items()}
         for name in set(SERVICES) & begun.keys():
             path = f"/{name}/"  # seen through the gateway too, which asks each service once a second only

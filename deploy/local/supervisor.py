@@ -130,6 +130,10 @@ class Supervisor:
         """Of those that run at this moment."""
         return {name: child.pid for name, child in self._children.items() if child.pid is not None}
 
+    def kept(self) -> set[str]:
+        """Those that are to run, whether they do at this moment or are being brought back."""
+        return set(self._children)
+
     async def close(self) -> None:
         """Ends all, the highest wave first, those of one wave together."""
         for wave in sorted({child.program.wave for child in self._children.values()}, reverse=True):

@@ -37,7 +37,11 @@ class Client:
 
     async def __aenter__(self) -> Self:
         self.producer = AIOKafkaProducer(**self.options, acks="all", enable_idempotence=True, max_request_size=1_000_000)
-        await self.producer.start()
+        try:
+            await self.producer.start()
+        except BaseException:
+            await self.producer.stop()
+            raise
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -67,8 +71,8 @@ class Client:
         """
         options = {**self.options, "group_id": self.prefix + self.user if group else None, "auto_offset_reset": "earliest"}
         consumer = AIOKafkaConsumer(f"{self.prefix}{family}.{self.refurbisher}", **options)
-        await consumer.start()
         try:
+            await consumer.start()
             async for record in consumer:
                 yield dict(record.headers).get("ce_type", b"").decode(), json.loads(record.value)
         finally:

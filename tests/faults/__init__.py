@@ -1,0 +1,1 @@
+"""The whole chain under fire, and a ledger that says afterwards whether each thing was done once."""
