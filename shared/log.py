@@ -2,12 +2,24 @@
 
 import logging
 import sys
+from contextlib import suppress
 from typing import Literal
 
 import structlog
 from structlog.tracebacks import ExceptionDictTransformer
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+
+class Printer(structlog.PrintLogger):
+    """Where a line cannot be written (a full disk), the line is lost and the work that it tells of goes on."""
+
+    def msg(self, message: str) -> None:
+        with suppress(OSError):
+            super().msg(message)
+
+    log = debug = info = warn = warning = msg
+    fatal = failure = err = error = critical = exception = msg
 
 
 def configure(style: Literal["json", "console"], **always: str) -> None:
@@ -30,7 +42,7 @@ def configure(style: Literal["json", "console"], **always: str) -> None:
     structlog.configure(
         processors=[*before, last],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(sys.stdout),
+        logger_factory=lambda *_: Printer(sys.stdout),
         cache_logger_on_first_use=True,
     )
     structlog.contextvars.bind_contextvars(**always)

@@ -1,109 +1,18 @@
 """Killed anywhere, frozen, or doubled: what was told has its effect once, and what was made is sent."""
 
 import asyncio
-import random
+import resource
 import signal
-from collections.abc import Sequence
 from pathlib import Path
-from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
 
 from shared import crash
-from shared.db import transaction
-from shared.history import consumed, fold_check, published
-from shared.kafka.reader import read_on
-from shared.message import Message
 from shared.settings import Settings
-from tests.shared.counter import AGGREGATES, Told
-from tests.support.platform import until
+from tests.shared.ledger import Ledger
 from tests.support.process import process, with_values
-from tests.support.service import Ground, Publisher, free_port
-
-TOPICS = ("test.told.ara", "test.told.idf")
-SUMS = ("test.sums.ara", "test.sums.idf")
-
-
-class Ledger:
-    """What was told, and the check that each of it has one effect."""
-
-    def __init__(self, ground: Ground, url: str) -> None:
-        self.ground, self.url = ground, url
-        self.publisher = Publisher(ground)
-        self.streams: dict[UUID, tuple[str, str]] = {}
-        self.expected: dict[str, int] = {}
-
-    async def tell(self, count: int, *, seed: int, streams: int = 20) -> None:
-        """Tell `count` more messages, spread over streams, in each topic in order."""
-        chance = random.Random(seed)  # noqa: S311 repeatable, no secret
-        while len(self.streams) < streams:
-            self.streams[uuid4()] = (chance.choice(TOPICS), f"n{len(self.streams)}")
-        rows: dict[str, list[dict[str, object]]] = {topic: [] for topic in TOPICS}
-        for _ in range(count):
-            stream = chance.choice(list(self.streams))
-            topic, name = self.streams[stream]
-            amount = chance.choice([1, 2, 3, 5])
-            version = self.publisher.versions[stream] = self.publisher.versions.get(stream, 0) + 1
-            rows[topic].append(self.publisher.row(stream, version, Told(name=name, amount=amount)))
-            self.expected[name] = self.expected.get(name, 0) + amount
-        for topic, told in rows.items():
-            await self.publisher.send(topic, told)
-
-    async def totals(self) -> int:
-        connection = await asyncpg.connect(self.url, timeout=5)
-        try:
-            return int(await connection.fetchval("SELECT coalesce(sum(total), 0) FROM counters"))
-        except asyncpg.UndefinedTableError:
-            return 0
-        finally:
-            await connection.close()
-
-    async def settled(self, timeout_s: float = 40) -> None:
-        """Wait until all is dealt with and sent."""
-
-        async def done() -> bool:
-            return await self.totals() >= sum(self.expected.values()) and await self.unsent() == 0
-
-        await until(done, timeout_s)
-
-    async def unsent(self) -> int:
-        connection = await asyncpg.connect(self.url, timeout=5)
-        try:
-            return int(await connection.fetchval("SELECT count(*) FROM outbox"))
-        finally:
-            await connection.close()
-
-    async def judge(self) -> None:
-        """One effect each, nothing parked, rows as events say, positions as published, and on the wire every number of each stream."""
-        pool = await asyncpg.create_pool(self.url, min_size=1, max_size=2)
-        try:
-            rows = await pool.fetch("SELECT total, version FROM counters ORDER BY total")
-            assert sum(r["total"] for r in rows) == sum(self.expected.values())
-            assert sum(r["version"] for r in rows) == sum(self.publisher.versions.values())
-            assert await pool.fetchval("SELECT count(*) FROM parked") == 0
-            assert [d async for d in fold_check(pool, AGGREGATES)] == []
-            async with transaction(pool) as tx:
-                seen = await consumed(tx)
-                told = await published(tx)
-            assert sum(n for _, n in seen.values()) == sum(self.publisher.versions.values())
-            assert on_the_wire([m async for m in read_on(self.ground.access, {}, SUMS)]) == told
-        finally:
-            await pool.close()
-
-
-def on_the_wire(messages: Sequence[Message]) -> dict[str, tuple[int, int]]:
-    """Streams and sum of last numbers per topic, as a consumer that checks numbers would see them: repeats allowed, holes not."""
-    last: dict[tuple[str, UUID], int] = {}
-    for m in messages:
-        at = (m.topic, m.stream)
-        assert m.version <= last.get(at, 0) + 1, f"a hole before {m.version} in {at}"
-        last[at] = max(last.get(at, 0), m.version)
-    found: dict[str, tuple[int, int]] = {}
-    for (topic, _), version in last.items():
-        streams, numbers = found.get(topic, (0, 0))
-        found[topic] = (streams + 1, numbers + version)
-    return dict(sorted(found.items()))
+from tests.support.service import Ground, free_port
 
 
 @pytest.mark.parametrize("point", crash.POINTS)
@@ -149,4 +58,24 @@ async def test_two_owners_of_the_same_cells_and_a_frozen_one_do_each_thing_once(
             await asyncio.sleep(0.2)
         a.signal(signal.SIGCONT)
         await ledger.settled(60)
+        await ledger.judge()
+
+
+async def test_a_full_disk_under_its_log_stops_nothing(settings: Settings, ground: Ground, tmp_path: Path) -> None:
+    """No file of the process may grow while its relay loses its session, which it would log; then the disk has room again."""
+    ledger = Ledger(ground, settings.database_url.get_secret_value())
+    async with process("tests.shared", settings, tmp_path / "log") as service:
+        await service.ready()
+        resource.prlimit(service.pid, resource.RLIMIT_FSIZE, (1, resource.RLIM_INFINITY))
+        connection = await asyncpg.connect(ledger.url, timeout=5)
+        try:
+            await connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = current_user AND pid <> pg_backend_pid()"
+            )
+        finally:
+            await connection.close()
+        await asyncio.sleep(1)
+        resource.prlimit(service.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        await ledger.tell(50, seed=1)
+        await ledger.settled()
         await ledger.judge()

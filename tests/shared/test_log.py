@@ -2,8 +2,10 @@
 
 import json
 import logging
+import resource
 import subprocess
 import sys
+from pathlib import Path
 from typing import Literal
 
 import pytest
@@ -67,3 +69,12 @@ def test_a_person_reads_the_traceback_below_its_line() -> None:
 
 def test_nothing_is_set_up_by_an_import() -> None:
     assert not [h for h in logging.getLogger().handlers if h.__class__.__module__.startswith("shared")]
+
+
+def test_a_line_that_cannot_be_written_stops_nobody(tmp_path: Path) -> None:
+    program = f"import resource\nresource.setrlimit(resource.RLIMIT_FSIZE, (0, {resource.RLIM_INFINITY}))\n{PROGRAM}\nexit(7)"
+    with (tmp_path / "log").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-u", "-c", program, "json"], check=False, stdout=full, stderr=subprocess.PIPE, text=True
+        )
+    assert (done.returncode, (tmp_path / "log").read_text()) == (7, "")
