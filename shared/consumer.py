@@ -142,7 +142,7 @@ class Consumer:
             if failed is None:
                 continue
             if isinstance(failed, Exception):
-                if self.is_outside(message.topic) and not self.still_early(tx, message, failed, released):
+                if self.is_outside(message.topic) and not self.still_early(message, failed, released):
                     answers.append((message, failed))
                     continue
                 failed = explain(message, failed)
@@ -185,12 +185,11 @@ class Consumer:
                 inbox.advance(message)
                 return None
 
-    def still_early(self, tx: Tx, message: Message, error: Exception, released: Released | None) -> bool:
+    def still_early(self, message: Message, error: Exception, released: Released | None) -> bool:
         """Tell whether an outsider's message may still wait for the fact that it builds on."""
         if not isinstance(error, NotYet):
             return False
-        since = released[id(message)].at if released else tx.now
-        return tx.now - since < PATIENCE
+        return not released or released[id(message)].waited < PATIENCE
 
     async def answer(self, tx: Tx, inbox: Inbox, work: Work, answers: Sequence[tuple[Message, Exception]]) -> list[Parked]:
         """Write the receipts of outsiders' messages that had no effect. What cannot even be answered is a bug of ours and is parked."""

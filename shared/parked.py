@@ -33,10 +33,10 @@ class Parked:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A parked message that is tried again: since when, and how often."""
+    """A parked message that is tried again: for how long it has waited, and how often it was tried."""
 
     message: Message
-    at: datetime
+    waited: timedelta
     tries: int
 
 
@@ -58,17 +58,20 @@ def explain(message: Message, error: Exception) -> Parked:
 
 
 async def park(tx: Tx, parked: Sequence[Parked]) -> None:
-    """Set messages aside, whole, each with the reason. One that is there already is tried again later each time."""
+    """Set messages aside, whole, each with the reason. One that is there already is tried again later each time.
+
+    By the database's clock, here and in `due`: what a process whose clock was ahead set aside would wait until the others are there.
+    """
     await tx.connection.execute(
         """
         INSERT INTO parked (stream, topic, version, mark, partition, "offset", type, time, headers, key, value, fault,
                             why, reason, at, again_at)
-        SELECT *, $15::timestamptz, $15 + interval '200 ms'
+        SELECT *, now(), now() + interval '200 ms'
         FROM unnest($1::uuid[], $2::text[], $3::int[], $4::bytea[], $5::int[], $6::bigint[], $7::text[], $8::timestamptz[],
                     $9::json[], $10::bytea[], $11::bytea[], $12::text[], $13::text[], $14::text[])
         ON CONFLICT (stream, topic, version, mark) DO UPDATE
         SET why = excluded.why, reason = excluded.reason, tries = parked.tries + 1,
-            again_at = $15 + least(interval '30 s', interval '200 ms' * power(2, least(parked.tries + 1, 8)))
+            again_at = now() + least(interval '30 s', interval '200 ms' * power(2, least(parked.tries + 1, 8)))
         """,
         [p.message.stream for p in parked],
         [p.message.topic for p in parked],
@@ -84,7 +87,6 @@ async def park(tx: Tx, parked: Sequence[Parked]) -> None:
         [p.message.fault for p in parked],
         [p.why for p in parked],
         [p.reason for p in parked],
-        tx.now,
     )
 
 
@@ -95,19 +97,18 @@ async def due(tx: Tx, topics: Sequence[str], limit: int = 500) -> list[Waiting]:
         WITH heads AS (
             SELECT p.stream, p.topic FROM parked p LEFT JOIN seen s USING (stream, topic)
             WHERE p.topic = ANY ($1::text[]) AND p.version <= coalesce(s.version, 0) + 1 AND p.why IN ('early', 'gap', 'blocked')
-              AND (p.again_at <= $2 OR p.why <> 'early')
+              AND (p.again_at <= now() OR p.why <> 'early')
               AND NOT EXISTS (SELECT FROM parked q WHERE q.stream = p.stream AND q.topic = p.topic AND q.version <= p.version
                               AND q.why NOT IN ('early', 'gap', 'blocked'))
-            ORDER BY p.again_at LIMIT $3
+            ORDER BY p.again_at LIMIT $2
         )
-        SELECT p.* FROM parked p WHERE (p.stream, p.topic) IN (SELECT * FROM heads)
+        SELECT p.*, now() - p.at AS waited FROM parked p WHERE (p.stream, p.topic) IN (SELECT * FROM heads)
         ORDER BY p.stream, p.topic, p.version LIMIT 2000
         """,
         topics,
-        tx.now,
         limit,
     )
-    return [Waiting(rebuilt(row), row["at"], row["tries"]) for row in rows]
+    return [Waiting(rebuilt(row), row["waited"], row["tries"]) for row in rows]
 
 
 async def hopeful(tx: Tx, topics: Sequence[str]) -> set[str]:
@@ -164,11 +165,10 @@ async def unblock(tx: Tx, streams: Sequence[UUID], topics: Sequence[str]) -> Non
 async def release(tx: Tx, stream: UUID | None = None, topic: str | None = None) -> int:
     """Ask that what is parked (of a stream, of a topic, or all) be tried again, in order. Returns how many. A fork stays: skip it."""
     status = await tx.connection.execute(
-        "UPDATE parked SET why = 'early', reason = 'released: ' || reason, again_at = $3 "
+        "UPDATE parked SET why = 'early', reason = 'released: ' || reason, again_at = now() "
         "WHERE why <> 'fork' AND ($1::uuid IS NULL OR stream = $1) AND ($2::text IS NULL OR topic = $2)",
         stream,
         topic,
-        tx.now,
     )
     return int(status.split()[-1])
 

@@ -1,6 +1,10 @@
 """Each message has its effect once, or is set aside for a reason that is told; none costs another anything."""
 
+import asyncio
+from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
+
+import time_machine
 
 from deploy.parked import LISTED
 from shared.db import transaction
@@ -176,6 +180,28 @@ async def test_an_outsider_that_is_early_waits_and_is_answered(counter: Site, pu
     await until(lambda: parked_is(counter, [(1, "early", "counter_unknown")]))
     await publisher.tell(TOLD, uuid4(), Told(name="door", amount=1))
     await until(lambda: total_is(counter, "wait", 3))
+    assert await replies(counter) == ["accepted"]
+
+
+async def test_what_a_clock_an_hour_ahead_set_aside_goes_as_soon_as_it_may(counter: Site, publisher: Publisher) -> None:
+    with time_machine.travel(datetime.now(UTC) + timedelta(hours=1)):
+        await publisher.tell(TOLD, uuid4(), Told(name="soon", amount=5, needs="hatch"))
+        await until(lambda: parked_is(counter, [(1, "early", "counter_unknown")]))
+    await publisher.tell(TOLD, uuid4(), Told(name="hatch", amount=1))
+    await until(lambda: total_is(counter, "soon", 5))
+
+
+async def test_an_outsider_that_a_clock_an_hour_behind_set_aside_has_its_patience_still(
+    counter: Site, publisher: Publisher
+) -> None:
+    body = Asked(name="calm", amount=3, needs="gate").model_dump_json().encode()
+    with time_machine.travel(datetime.now(UTC) - timedelta(hours=1)):
+        await publisher.raw(ASKED, b"k", body, {"ce_id": "c", "ce_source": "p", "ce_type": "test.asked.v1"})
+        await until(lambda: parked_is(counter, [(1, "early", "counter_unknown")]))
+    await asyncio.sleep(1)
+    assert await replies(counter) == []
+    await publisher.tell(TOLD, uuid4(), Told(name="gate", amount=1))
+    await until(lambda: total_is(counter, "calm", 3))
     assert await replies(counter) == ["accepted"]
 
 
