@@ -187,9 +187,7 @@ class Consumer:
 
     def still_early(self, message: Message, error: Exception, released: Released | None) -> bool:
         """Tell whether an outsider's message may still wait for the fact that it builds on."""
-        if not isinstance(error, NotYet):
-            return False
-        return not released or released[id(message)].waited < PATIENCE
+        return isinstance(error, NotYet) and (not released or released[id(message)].waited < PATIENCE)
 
     async def answer(self, tx: Tx, inbox: Inbox, work: Work, answers: Sequence[tuple[Message, Exception]]) -> list[Parked]:
         """Write the receipts of outsiders' messages that had no effect. What cannot even be answered is a bug of ours and is parked."""

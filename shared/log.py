@@ -18,8 +18,7 @@ class Printer(structlog.PrintLogger):
         with suppress(OSError):
             super().msg(message)
 
-    log = debug = info = warn = warning = msg
-    fatal = failure = err = error = critical = exception = msg
+    log = debug = info = warn = warning = fatal = failure = err = error = critical = exception = msg
 
 
 def configure(style: Literal["json", "console"], **always: str) -> None:

@@ -7,7 +7,7 @@ release themselves; `refused`, `malformed`, `unstorable`, `bug` and `fork` wait 
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Literal
 from uuid import UUID
 

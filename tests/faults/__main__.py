@@ -92,7 +92,9 @@ def main() -> int:
     parser.add_argument("--longest", type=float, default=8, help="seconds that something stays frozen, cut or full, at most")
     parser.add_argument("--patience", type=float, default=240, help="seconds in which all must come to rest")
     parser.add_argument("--proxy", choices=("build", "built", "none"), default="built")
-    parser.add_argument("--no-mount", action="store_true", help="no small file systems: RLIMIT_FSIZE, as where mounting is refused")
+    parser.add_argument(
+        "--no-mount", action="store_true", help="no small file systems: RLIMIT_FSIZE, as where mounting is refused"
+    )
     parser.add_argument("--keep", action="store_true", help="leave everything up when something is broken")
     return asyncio.run(faults(parser.parse_args()))
 

@@ -1,5 +1,6 @@
-"""A run on a copy in which one guard is broken: the ledger must turn red. `python -m tests.faults.broken "no position check" --seed 7`
+"""A run on a copy in which one guard is broken: the ledger must turn red.
 
+`python -m tests.faults.broken ["no position check"] --seed 7`: that one, or each of SEEN; what follows goes to the run.
 The guards are those of `make mutants`. Status 0: seen.
 """
 

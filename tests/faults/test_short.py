@@ -1,4 +1,4 @@
-"""A short run of what `make faults` does for minutes: in a process of its own, which it is said to end of by itself.
+"""A short run of what `make faults` does for minutes, in a process of its own.
 
 `MAILLON_FAULTS_SEED` chooses the seed, so that a red run can be made again.
 """
@@ -18,7 +18,16 @@ SECONDS = 15
 
 @pytest.mark.timeout(420)
 async def test_everything_is_there_once_after_a_quarter_of_a_minute_under_fire(capsys: pytest.CaptureFixture[str]) -> None:
-    argv = ["--seconds", str(SECONDS), "--longest", "4", "--patience", "120", "--seed", os.environ.get("MAILLON_FAULTS_SEED", "7")]
+    argv = [
+        "--seconds",
+        str(SECONDS),
+        "--longest",
+        "4",
+        "--patience",
+        "120",
+        "--seed",
+        os.environ.get("MAILLON_FAULTS_SEED", "7"),
+    ]
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "tests.faults", *argv, cwd=ROOT, stdout=PIPE, stderr=STDOUT
     )
@@ -30,7 +39,7 @@ async def test_everything_is_there_once_after_a_quarter_of_a_minute_under_fire(c
             process.kill()
             await process.wait()
     with capsys.disabled():
-        print(f"\nfaults: {said.splitlines()[1].split('s  ', 1)[1]}")
+        print(f"\nfaults: {said.splitlines()[1].split('s  ', 1)[1]}")  # noqa: T201 whether there was a proxy belongs in every report
     assert process.returncode == 0, said
     told = json.loads(said.splitlines()[-1])
     assert told["ok"], said
