@@ -2,12 +2,11 @@
 
 contract [--check]          write docs/partners/ from the code, or fail when it differs
 judge CASE_DIR…             judge labelled cases (case.yaml and its files), one line of JSON each
-grade --rules VERSION       read CSV on stdin, print it with points and category
+grade --rules VERSION       read CSV on stdin, print it with the category as last column
 key                         make an API key for a partner and show its SHA-256
 """
 
 import argparse
-import csv
 import hashlib
 import json
 import secrets
@@ -17,7 +16,9 @@ from pathlib import Path
 import yaml
 
 from services.refurb.app import build, document
-from services.refurb.domain import cases, contract, grading
+from services.refurb.domain import cases, contract, gradesheet, grading, judge
+from services.refurb.domain.readers.facts import LARGEST
+from services.refurb.domain.readers.recognise import decoded
 from services.refurb.settings import DATA, RefurbSettings
 from shared.run import run
 
@@ -42,28 +43,37 @@ def write_contract(folder: Path, *, check: bool) -> int:
 
 
 def judge_cases(folders: list[Path]) -> int:
-    """Print the verdicts on each case."""
+    """Print the verdicts on each case. A folder that holds no case is told on stderr, and the others are judged all the same."""
+    policy = judge.policy(document(DATA / "erasure.yaml"), RefurbSettings.model_fields["refurb_policy"].default)
+    status = 0
     for folder in folders:
-        case = yaml.safe_load((folder / "case.yaml").read_text("utf-8"))
-        print(json.dumps(cases.judged(case, {name: (folder / name).read_bytes() for name in case["files"]}), ensure_ascii=False))
-    return 0
+        try:
+            case = yaml.safe_load((folder / "case.yaml").read_text("utf-8"))
+            files = {name: original(folder / name) for name in case["files"]}
+            print(json.dumps(cases.judged(case, files, policy), ensure_ascii=False), flush=True)
+        except (OSError, KeyError, TypeError, ValueError, yaml.YAMLError) as error:
+            print(f"{folder}: no case to judge: {error!r}", file=sys.stderr)
+            status = 2
+    return status
+
+
+def original(file: Path) -> bytes:
+    """A report, or as much of it as shows that it is too large."""
+    with file.open("rb") as opened:
+        return opened.read(LARGEST + 1)
 
 
 def grade_rows(version: str) -> int:
     """Grade each row of the CSV on stdin."""
     rules = grading.rules(document(DATA / "grading.yaml"), version)
-    reader = csv.DictReader(sys.stdin)
-    writer = csv.DictWriter(sys.stdout, [*(reader.fieldnames or ()), "points", "category"])
-    writer.writeheader()
-    for row in reader:
-        disks = tuple(
-            grading.Disk(type=grading.disk_type(row[f"disk{n}_type"]), gb=int(row[f"disk{n}_gb"]))
-            for n in (1, 2)
-            if row.get(f"disk{n}_type")
-        )
-        computer = grading.Computer(cpu_mark=int(row["cpu_mark"]), ram_gb=int(row["ram_gb"]), disks=disks, os=row.get("os") or "")
-        found = grading.grade_computer(computer, rules.versions[version])
-        writer.writerow({**row, "points": found.points, "category": found.category})
+    text = decoded(sys.stdin.buffer.read())
+    try:
+        if text is None:
+            raise gradesheet.BadTable(1, "", "neither UTF-8 nor Windows-1252")
+        print(gradesheet.graded(text, rules, version), end="")
+    except gradesheet.BadTable as error:
+        print(f"grade: {error}", file=sys.stderr)
+        return 2
     return 0
 
 
@@ -73,7 +83,8 @@ def tool(arguments: list[str]) -> int:
     words = parser.add_subparsers(dest="word", required=True)
     words.add_parser("contract").add_argument("--check", action="store_true")
     words.add_parser("judge").add_argument("cases", nargs="+", type=Path)
-    words.add_parser("grade").add_argument("--rules", required=True)
+    versions = [str(version["id"]) for version in document(DATA / "grading.yaml")["versions"]]
+    words.add_parser("grade").add_argument("--rules", required=True, choices=versions)
     words.add_parser("key")
     given = parser.parse_args(arguments)
     match given.word:

@@ -6,7 +6,7 @@ from typing import Any, get_args
 import yaml
 
 from services.refurb import jobs, pages, web
-from services.refurb.domain import arrival, consignment, device, grading, life, receipt
+from services.refurb.domain import arrival, consignment, device, grading, judge, life, receipt
 from services.refurb.reactions import Partners, reactions
 from services.refurb.settings import DATA, RefurbSettings
 from services.refurb.store import (
@@ -105,6 +105,7 @@ def build(settings: RefurbSettings) -> Service:
         consignments=book,
         originals=evidence,
         rules=grading.rules(document(DATA / "grading.yaml"), settings.refurb_rules),
+        policy=judge.policy(document(DATA / "erasure.yaml"), settings.refurb_policy),
         hints=words["hints"],
         regions={slug: known["region"] for slug, known in refurbishers.items()},
     )

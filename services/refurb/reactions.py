@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 from uuid import UUID
 
-from services.refurb.domain import arrival, consignment, device, grading, reading, receipt, snapshot
+from services.refurb.domain import arrival, consignment, device, grading, receipt, snapshot
 from services.refurb.domain.consignment import Consignment
-from services.refurb.domain.judge import CLOCKS_DIFFER
+from services.refurb.domain.judge import CLOCKS_DIFFER, Policy
+from services.refurb.domain.readers.facts import Unreadable
+from services.refurb.domain.readers.recognise import read
 from shared.aggregate import Command
 from shared.consumer import Reactions
 from shared.errors import NotYet, Refused
@@ -103,6 +105,7 @@ class Partners:
     consignments: Consignments
     originals: Originals
     rules: grading.Rules
+    policy: Policy
     hints: receipt.Hints
     regions: Mapping[str, str]
     """Refurbisher -> region where it works."""
@@ -172,6 +175,7 @@ class Partners:
                 required_class=known.required_class,
                 device_ref=said.device_ref,
                 device_type=said.device_type,
+                policy=self.policy,
                 maker=said.maker,
                 model=said.model,
                 serial=snapshot.serial(said.serial),
@@ -187,6 +191,7 @@ class Partners:
             refurbisher=message.cell,
             consignment_id=said.consignment_id,
             audited=self.audited(message, said),
+            policy=self.policy,
         )
         return [check(message, said), command, accept(message, said.device_ref)]
 
@@ -226,7 +231,9 @@ class Partners:
         return [
             check(message, said),
             *(consignment.ClaimEvidence(id=claimed, device_id=stream) for claimed in claims),
-            device.FileEvidence(id=stream, refurbisher=message.cell, consignment_id=said.consignment_id, filed=filed),
+            device.FileEvidence(
+                id=stream, refurbisher=message.cell, consignment_id=said.consignment_id, filed=filed, policy=self.policy
+            ),
             accept(message, said.device_ref),
         ]
 
@@ -237,14 +244,14 @@ class Partners:
             sha256 = self.originals.keep(data)
         else:
             sha256 = said.evidence_sha256 or ""
-            found = self.originals.fetch(sha256)
-            if found is None:
+            kept = self.originals.fetch(sha256)
+            if kept is None:
                 raise NotYet("evidence_unknown", where=where)
-            data = found
-        read = reading.read(data)
-        if read.unusable is not None:
-            raise Refused(read.unusable, where=where)
-        return EvidenceFiled(evidence_sha256=sha256, tool=read.tool, size_bytes=len(data), runs=read.runs)
+            data = kept
+        found = read(data)
+        if isinstance(found, Unreadable):
+            raise Refused(found.reason, where=where)
+        return EvidenceFiled(evidence_sha256=sha256, tool=found.tool, size_bytes=len(data), runs=found.runs)
 
     def device_repaired(self, message: Message, said: partner.DeviceRepaired) -> Sequence[Command]:
         keyed(message, said.device_ref)
@@ -256,7 +263,10 @@ class Partners:
     def device_finished(self, message: Message, said: partner.DeviceFinished) -> Sequence[Command]:
         keyed(message, said.device_ref)
         command = device.FinishDevice(
-            id=device_stream(message.cell, said.device_ref), consignment_id=said.consignment_id, rules=self.rules
+            id=device_stream(message.cell, said.device_ref),
+            consignment_id=said.consignment_id,
+            rules=self.rules,
+            policy=self.policy,
         )
         return [check(message, said), command, accept(message, said.device_ref)]
 

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
 
 from services.refurb.domain import receipt
-from services.refurb.domain.reading import LARGEST
+from services.refurb.domain.readers.facts import LARGEST
 from services.refurb.settings import RefurbSettings
 from services.refurb.store import Evidence, rows
 from shared.consumer import malformed

@@ -9,7 +9,7 @@ from uuid import UUID
 import yaml
 
 from services.refurb.app import document
-from services.refurb.domain import cases, grading
+from services.refurb.domain import cases, grading, judge
 from services.refurb.domain.device import ReceiveDevice
 from services.refurb.settings import DATA
 from shared.events.base import Medium, stream_id
@@ -19,6 +19,7 @@ TESTS = Path(__file__).parents[1] / "data"
 ERASURE = TESTS / "erasure"
 CAPTURES = TESTS / "captures"
 RULES = grading.rules(document(DATA / "grading.yaml"))
+POLICY = judge.policy(document(DATA / "erasure.yaml"), "evidence-1")
 HINTS = document(DATA / "hints.yaml")["hints"]
 CONSIGNMENT = UUID("6f1c3a52-9d1e-5c7b-8a54-0d6f1b2c3d4e")
 DONATION = UUID("0b7d2c11-3f4a-5b6c-9d8e-7f6a5b4c3d2e")
@@ -44,6 +45,11 @@ def evidence(name: str) -> EvidenceFiled:
     return cases.filed(log(name))
 
 
+def judged(labelled: Mapping[str, Any], files: Mapping[str, bytes]) -> dict[str, Any]:
+    """The verdicts on a case, without a look at its label."""
+    return cases.judged({name: said for name, said in labelled.items() if name != "expect"}, files, POLICY)
+
+
 RECEIVE = ReceiveDevice(
     id=DEVICE,
     consignment_id=CONSIGNMENT,
@@ -54,6 +60,7 @@ RECEIVE = ReceiveDevice(
     required_class="Clear",
     device_ref="PE-1",
     device_type="desktop",
+    policy=POLICY,
     maker="Dell",
 )
 RECEIVED = DeviceReceived(

@@ -25,16 +25,16 @@ from shared.events.refurb import (
     ReportHeld,
     SanitisationRejected,
 )
-from tests.refurb.samples import AUDITED, CONSIGNMENT, DONATION, HDD, NOW, RECEIVE, RECEIVED, RULES, evidence
+from tests.refurb.samples import AUDITED, CONSIGNMENT, DONATION, HDD, NOW, POLICY, RECEIVE, RECEIVED, RULES, evidence
 from tests.refurb.samples import DEVICE as ID
 from tests.support.given import folded, given
 
-AUDIT = AuditDevice(id=ID, refurbisher="trira", consignment_id=CONSIGNMENT, audited=AUDITED)
+AUDIT = AuditDevice(id=ID, refurbisher="trira", consignment_id=CONSIGNMENT, audited=AUDITED, policy=POLICY)
 GOOD = evidence("d01")
 BAD = evidence("d03").model_copy(update={"runs": (evidence("d03").runs[0].model_copy(update={"serial": HDD.serial}),)})
-FILE = FileEvidence(id=ID, refurbisher="trira", consignment_id=CONSIGNMENT, filed=GOOD)
-FILE_BAD = FileEvidence(id=ID, refurbisher="trira", consignment_id=CONSIGNMENT, filed=BAD)
-FINISH = FinishDevice(id=ID, consignment_id=CONSIGNMENT, rules=RULES)
+FILE = FileEvidence(id=ID, refurbisher="trira", consignment_id=CONSIGNMENT, filed=GOOD, policy=POLICY)
+FILE_BAD = FileEvidence(id=ID, refurbisher="trira", consignment_id=CONSIGNMENT, filed=BAD, policy=POLICY)
+FINISH = FinishDevice(id=ID, consignment_id=CONSIGNMENT, rules=RULES, policy=POLICY)
 SCRAP = ScrapDevice(id=ID, consignment_id=CONSIGNMENT, reason="erasure_failed")
 RUN = GOOD.runs[0]
 SANITISED = MediumSanitised(
@@ -106,8 +106,8 @@ def test_whatever_comes_first_the_device_ends_the_same() -> None:
 
 
 def test_what_comes_before_the_device_is_held() -> None:
-    held = ReportHeld(refurbisher="trira", consignment_id=CONSIGNMENT, filed=GOOD)
-    early = ReportHeld(refurbisher="trira", consignment_id=CONSIGNMENT, audited=AUDITED)
+    held = ReportHeld(refurbisher="trira", consignment_id=CONSIGNMENT, filed=GOOD, policy=POLICY)
+    early = ReportHeld(refurbisher="trira", consignment_id=CONSIGNMENT, audited=AUDITED, policy=POLICY)
     scene = given(DEVICE).when(FILE).then(held).when(FILE).then().when(AUDIT).then(early).leaves(status="expected")
     scene.when(RECEIVE).then(RECEIVED, GOOD, AUDITED, SANITISED).leaves(held=(), status="received")
 
@@ -120,7 +120,7 @@ def test_a_failed_erasure_blocks_until_a_later_run_is_good() -> None:
         update={"started_at": (RUN.started_at or NOW) + timedelta(days=1), "ended_at": NOW + timedelta(days=1)}
     )
     later = GOOD.model_copy(update={"runs": (moved,), "evidence_sha256": "f" * 64})
-    retry = FileEvidence(id=ID, refurbisher="trira", consignment_id=CONSIGNMENT, filed=later)
+    retry = FileEvidence(id=ID, refurbisher="trira", consignment_id=CONSIGNMENT, filed=later, policy=POLICY)
     proven = SANITISED.model_copy(
         update={"started_at": moved.started_at, "ended_at": moved.ended_at, "evidence_sha256": "f" * 64}
     )
@@ -140,13 +140,13 @@ def test_an_old_report_of_the_same_drive_blocks_until_it_is_erased_here() -> Non
         said=RUN.said,
     )
     given(DEVICE, received, AUDITED).when(FILE).then(GOOD, old)
-    held = given(DEVICE).when(FILE).then(ReportHeld(refurbisher="trira", consignment_id=CONSIGNMENT, filed=GOOD))
+    held = given(DEVICE).when(FILE).then(ReportHeld(refurbisher="trira", consignment_id=CONSIGNMENT, filed=GOOD, policy=POLICY))
     scene = held.when(receive).then(received, GOOD).leaves(assigned_at=assigned)
     scene = scene.when(AUDIT).then(AUDITED, old).leaves(blocked="before_receipt")
     scene.when(FINISH).refuses("erasure_not_proven")
     again = {"started_at": assigned, "ended_at": assigned + timedelta(hours=1)}
     later = GOOD.model_copy(update={"runs": (RUN.model_copy(update=again),), "evidence_sha256": "f" * 64})
-    retry = FileEvidence(id=ID, refurbisher="trira", consignment_id=CONSIGNMENT, filed=later)
+    retry = FileEvidence(id=ID, refurbisher="trira", consignment_id=CONSIGNMENT, filed=later, policy=POLICY)
     proven = SANITISED.model_copy(update={**again, "evidence_sha256": "f" * 64})
     scene.when(retry).then(later, proven).leaves(blocked=None)
 
@@ -154,7 +154,7 @@ def test_an_old_report_of_the_same_drive_blocks_until_it_is_erased_here() -> Non
 def test_a_later_failure_takes_the_proof_away() -> None:
     failed = BAD.runs[0].model_copy(update={"started_at": NOW + timedelta(days=1)})
     worse = BAD.model_copy(update={"runs": (failed,)})
-    command = FileEvidence(id=ID, refurbisher="trira", consignment_id=CONSIGNMENT, filed=worse)
+    command = FileEvidence(id=ID, refurbisher="trira", consignment_id=CONSIGNMENT, filed=worse, policy=POLICY)
     given(DEVICE, RECEIVED, AUDITED, GOOD, SANITISED).when(command).then(worse, REJECTED).leaves(blocked="failed")
 
 
@@ -178,14 +178,18 @@ def test_an_unproven_medium_may_not_vanish_from_a_later_audit() -> None:
     scene = given(DEVICE, RECEIVED, both, GOOD, SANITISED)
     scene.when(AUDIT).refuses("medium_unaccounted", where="/media", serials=["S-2"])
     added = AuditDevice(
-        id=ID, refurbisher="trira", consignment_id=CONSIGNMENT, audited=both.model_copy(update={"media": (second,)})
+        id=ID,
+        refurbisher="trira",
+        consignment_id=CONSIGNMENT,
+        audited=both.model_copy(update={"media": (second,)}),
+        policy=POLICY,
     )
     scene.when(added).then(added.audited)
 
 
 def told(*media: Medium) -> AuditDevice:
     audited = AUDITED.model_copy(update={"media": media})
-    return AuditDevice(id=ID, refurbisher="trira", consignment_id=CONSIGNMENT, audited=audited)
+    return AuditDevice(id=ID, refurbisher="trira", consignment_id=CONSIGNMENT, audited=audited, policy=POLICY)
 
 
 def test_a_proven_medium_does_not_stand_in_for_one_without_a_number() -> None:
@@ -216,7 +220,9 @@ def test_a_medium_proven_at_another_size_is_not_proven() -> None:
 def test_a_medium_added_after_the_erasure_is_not_proven() -> None:
     added = AUDITED.model_copy(update={"media": (HDD, Medium(serial="NEW", kind="ssd", bytes=10**9))})
     scene = given(DEVICE, RECEIVED, AUDITED, GOOD, SANITISED)
-    scene = scene.when(AuditDevice(id=ID, refurbisher="trira", consignment_id=CONSIGNMENT, audited=added)).then(added)
+    scene = scene.when(AuditDevice(id=ID, refurbisher="trira", consignment_id=CONSIGNMENT, audited=added, policy=POLICY)).then(
+        added
+    )
     scene.when(FINISH).refuses("erasure_not_proven")
 
 
@@ -237,7 +243,7 @@ def test_work_is_noted_and_a_ready_device_is_closed() -> None:
 
 
 def test_a_reference_names_one_device_of_one_consignment() -> None:
-    elsewhere = AuditDevice(id=ID, refurbisher="trira", consignment_id=UUID(int=9), audited=AUDITED)
+    elsewhere = AuditDevice(id=ID, refurbisher="trira", consignment_id=UUID(int=9), audited=AUDITED, policy=POLICY)
     given(DEVICE, RECEIVED).when(elsewhere).refuses("device_of_another_consignment")
-    held = ReportHeld(refurbisher="trira", consignment_id=UUID(int=9), audited=AUDITED)
+    held = ReportHeld(refurbisher="trira", consignment_id=UUID(int=9), audited=AUDITED, policy=POLICY)
     given(DEVICE, held).when(RECEIVE).refuses("device_of_another_consignment")

@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from services.refurb.domain import cases, nwipe, reading
-from tests.refurb.samples import ERASURE, case, evidence, log
+from services.refurb.domain.readers import nwipe
+from services.refurb.domain.readers.facts import LARGEST, Unreadable
+from services.refurb.domain.readers.recognise import read
+from tests.refurb.samples import ERASURE, case, evidence, judged, log
 
 LABELLED = sorted(folder.name[:3] for folder in ERASURE.glob("d*"))
 
@@ -19,7 +21,7 @@ LABELLED = sorted(folder.name[:3] for folder in ERASURE.glob("d*"))
 @pytest.mark.parametrize("name", LABELLED)
 def test_a_labelled_case_is_judged_as_its_label_says(name: str) -> None:
     labelled, files = case(name)
-    found = cases.judged({k: v for k, v in labelled.items() if k != "expect"}, files)
+    found = judged(labelled, files)
     expected = labelled["expect"]
     assert found["device_accepted"] == expected["device_accepted"]
     assert [m["accepted"] for m in found["media"]] == [m["accepted"] for m in expected["media"]]
@@ -68,7 +70,7 @@ def test_a_genuine_log_is_read_medium_by_medium(name: str) -> None:
 def test_encoding_and_line_ends_change_nothing(encoding: str, ends: str) -> None:
     text = log("d01").decode().replace("\n", ends)
     labelled, _ = case("d01")
-    assert cases.judged(labelled, {"nwipe.log": text.encode(encoding)})["device_accepted"]
+    assert judged(labelled, {"nwipe.log": text.encode(encoding)})["device_accepted"]
 
 
 @pytest.mark.parametrize(
@@ -84,11 +86,13 @@ def test_encoding_and_line_ends_change_nothing(encoding: str, ends: str) -> None
         (b'{"a":' + b"[" * 70 + b"]" * 70 + b"}", "hostile_input"),
         (b"Found /dev/sda\x00", "hostile_input"),
         (b"just some words", "unsupported_format"),
-        (b"x" * (reading.LARGEST + 1), "too_large"),
+        (b"x" * (LARGEST + 1), "too_large"),
     ],
 )
 def test_what_cannot_be_read_says_why(data: bytes, code: str) -> None:
-    assert reading.read(data) == reading.Reading(tool=reading.read(data).tool, unusable=code)
+    found = read(data)
+    assert isinstance(found, Unreadable)
+    assert found.reason == code
 
 
 def hostile() -> dict[str, bytes]:
@@ -112,25 +116,25 @@ def hostile() -> dict[str, bytes]:
 def test_a_hostile_file_is_refused_before_it_costs_much(name: str) -> None:
     data = hostile()[name]
     started = time.process_time()
-    assert reading.read(data[: reading.LARGEST]).unusable
+    assert isinstance(read(data[:LARGEST]), Unreadable)
     assert time.process_time() - started < 5, "a bound, not a measure: it takes about a second"
 
 
 def test_the_last_run_decides_even_when_the_first_was_good() -> None:
     labelled, files = case("d01")
     good, (_, failed) = files["nwipe.log"], ("", log("d03").replace(b"5VJ1CTQM", b"WD-WCAYU1220417").replace(b"11/23", b"11/24"))
-    assert cases.judged(labelled, {"nwipe.log": good})["device_accepted"]
-    assert cases.judged(labelled, {"nwipe.log": good + b"\n" + failed})["media"][0]["reason"] == "failed"
+    assert judged(labelled, {"nwipe.log": good})["device_accepted"]
+    assert judged(labelled, {"nwipe.log": good + b"\n" + failed})["media"][0]["reason"] == "failed"
     two = {**labelled, "files": ["later.log", "nwipe.log"]}
-    assert cases.judged(two, {"nwipe.log": good, "later.log": failed})["media"][0]["reason"] == "failed"
+    assert judged(two, {"nwipe.log": good, "later.log": failed})["media"][0]["reason"] == "failed"
     earlier = failed.replace(b"11/24", b"11/22")
-    assert cases.judged(two, {"nwipe.log": good, "later.log": earlier})["device_accepted"]
+    assert judged(two, {"nwipe.log": good, "later.log": earlier})["device_accepted"]
 
 
 def test_a_run_that_just_stops_after_a_good_one_is_a_failure() -> None:
     labelled, files = case("d01")
     again = b"\n".join(files["nwipe.log"].split(b"\n")[:25]).replace(b"11/23", b"11/24")
-    assert cases.judged(labelled, {"nwipe.log": files["nwipe.log"] + b"\n" + again})["media"][0]["reason"] == "truncated"
+    assert judged(labelled, {"nwipe.log": files["nwipe.log"] + b"\n" + again})["media"][0]["reason"] == "truncated"
 
 
 ACCEPTED = ["d01", "d04", "d07", "d08", "d09"]
@@ -202,11 +206,11 @@ def facts(data: bytes) -> object:
 @pytest.mark.parametrize("name", ACCEPTED)
 def test_no_mutation_of_an_accepted_report_is_accepted(name: str) -> None:
     labelled, files = case(name)
-    assert cases.judged(labelled, files)["media"][0]["accepted"]
+    assert judged(labelled, files)["media"][0]["accepted"]
     taken = [
         what
         for what, data in mutations(files["nwipe.log"], random.Random(name), 600)  # noqa: S311 seeded
-        if cases.judged(labelled, {"nwipe.log": data})["media"][0]["accepted"]
+        if judged(labelled, {"nwipe.log": data})["media"][0]["accepted"]
     ]
     assert taken == []
 
@@ -224,7 +228,7 @@ def test_no_figure_that_counts_may_change(name: str) -> None:
             if line[at : at + 1].isdigit() and not is_date(line, at) and not is_model(line, at):
                 digit = b"%d" % ((int(line[at : at + 1]) + 1) % 10)
                 changed = b"\n".join([*lines[:i], line[:at] + digit + line[at + 1 :], *lines[i + 1 :]])
-                if cases.judged(labelled, {"nwipe.log": changed})["media"][0]["accepted"]:
+                if judged(labelled, {"nwipe.log": changed})["media"][0]["accepted"]:
                     taken.append((line, at))
     assert taken == []
 
@@ -251,21 +255,21 @@ def test_no_figure_that_counts_may_change(name: str) -> None:
 def test_what_a_report_says_against_itself_counts(old: bytes, new: bytes, reason: str) -> None:
     labelled, files = case("d01")
     assert files["nwipe.log"].count(old) >= 1
-    assert cases.judged(labelled, {"nwipe.log": files["nwipe.log"].replace(old, new)})["media"][0]["reason"] == reason
+    assert judged(labelled, {"nwipe.log": files["nwipe.log"].replace(old, new)})["media"][0]["reason"] == reason
 
 
 def test_a_medium_larger_than_what_was_covered_is_not_proven() -> None:
     labelled, files = case("d01")
     for size, accepted in [(67108864, True), (67108863, True), (67108865, False), (None, False), (0, False)]:
         media = [{**labelled["device"]["media"][0], "bytes": size}]
-        found = cases.judged({**labelled, "device": {**labelled["device"], "media": media}}, files)["media"][0]
+        found = judged({**labelled, "device": {**labelled["device"], "media": media}}, files)["media"][0]
         assert (found["accepted"], found["reason"]) == (accepted, "ok" if accepted else "capacity_short")
 
 
 def test_within_a_file_the_last_run_counts_whatever_its_date() -> None:
     labelled, files = case("d01")
     failed = log("d03").replace(b"5VJ1CTQM", b"WD-WCAYU1220417").replace(b"2026/11/23", b"2025/11/23")
-    assert cases.judged(labelled, {"nwipe.log": files["nwipe.log"] + b"\n" + failed})["media"][0]["reason"] == "failed"
+    assert judged(labelled, {"nwipe.log": files["nwipe.log"] + b"\n" + failed})["media"][0]["reason"] == "failed"
 
 
 @pytest.mark.parametrize(("late", "reason"), [(-1, "ok"), (0, "ok"), (1, "before_receipt"), (86400 * 365, "before_receipt")])
@@ -275,14 +279,14 @@ def test_an_erasure_from_before_the_consignment_is_of_another_life_of_the_drive(
     ended = evidence("d01").runs[0].ended_at
     assert ended
     assigned = ended + timedelta(days=1, seconds=late)
-    (found,) = cases.judged({**labelled, "assigned_at": assigned}, files)["media"]
+    (found,) = judged({**labelled, "assigned_at": assigned}, files)["media"]
     assert (found["reason"], found["accepted"]) == (reason, reason == "ok")
 
 
 def test_two_media_under_one_number_prove_nothing() -> None:
     labelled, files = case("d01")
     media = labelled["device"]["media"] * 2
-    found = cases.judged({**labelled, "device": {**labelled["device"], "media": media}}, files)
+    found = judged({**labelled, "device": {**labelled["device"], "media": media}}, files)
     assert [m["reason"] for m in found["media"]] == ["contradictory", "contradictory"]
 
 
@@ -304,7 +308,7 @@ def test_two_media_under_one_number_prove_nothing() -> None:
 def test_a_reset_statement_must_say_all_of_it(change: dict[str, object], reason: str) -> None:
     labelled, files = case("d22")
     said = json.dumps({**json.loads(files["reset.json"]), **change}).encode()
-    assert cases.judged(labelled, {"reset.json": said})["media"][0]["reason"] == reason
+    assert judged(labelled, {"reset.json": said})["media"][0]["reason"] == reason
 
 
 @pytest.mark.parametrize(
@@ -314,7 +318,7 @@ def test_a_reset_statement_must_say_all_of_it(change: dict[str, object], reason:
 def test_a_reset_proves_nothing_of_a_medium_that_may_be_a_disk(kind: str, reason: str) -> None:
     labelled, files = case("d22")
     media = [{**labelled["device"]["media"][0], "type": kind}]
-    found = cases.judged({**labelled, "device": {**labelled["device"], "media": media}}, files)
+    found = judged({**labelled, "device": {**labelled["device"], "media": media}}, files)
     assert found["media"][0]["reason"] == reason
 
 
@@ -322,7 +326,7 @@ def test_an_imei_with_a_wrong_digit_is_refused_even_when_the_audit_has_it_too() 
     labelled, files = case("d22")
     media = [{**labelled["device"]["media"][0], "serial": "356938035643808"}]
     said = files["reset.json"].replace(b"356938035643809", b"356938035643808")
-    found = cases.judged({**labelled, "device": {**labelled["device"], "media": media}}, {"reset.json": said})
+    found = judged({**labelled, "device": {**labelled["device"], "media": media}}, {"reset.json": said})
     assert found["media"][0]["reason"] == "invalid_imei"
 
 
@@ -334,15 +338,15 @@ def test_exchanged_drives_are_not_taken_for_each_other() -> None:
         .replace(b"S0V3J9CPB08813", b"S0V3J9CPB02271")
         .replace(b"#", b"S0V3J9CPB08813")
     )
-    found = cases.judged(labelled, {"nwipe.log": swapped})["media"]
+    found = judged(labelled, {"nwipe.log": swapped})["media"]
     assert [m["reason"] for m in found] == ["failed", "ok"]
     for first, second in [(b"Found /dev/sda,", b"Found /dev/sdb,"), (b"     sda | Erased", b"     sdb | Erased")]:
         crossed = files["nwipe.log"].replace(first, b"#").replace(second, first).replace(b"#", second)
-        assert not any(m["accepted"] for m in cases.judged(labelled, {"nwipe.log": crossed})["media"][:1])
+        assert not any(m["accepted"] for m in judged(labelled, {"nwipe.log": crossed})["media"][:1])
 
 
 def test_every_prefix_of_a_report_is_a_failure() -> None:
     labelled, files = case("d07")
     data = files["nwipe.log"].rstrip(b"\n")
     for end in range(0, len(data), 7):
-        assert not cases.judged(labelled, {"nwipe.log": data[:end]})["device_accepted"], Path(str(end))
+        assert not judged(labelled, {"nwipe.log": data[:end]})["device_accepted"], Path(str(end))

@@ -5,25 +5,26 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from services.refurb.domain import judge, reading
-from services.refurb.domain.nwipe import LOCAL
+from services.refurb.domain import judge
+from services.refurb.domain.readers.facts import LOCAL, Facts
+from services.refurb.domain.readers.recognise import read
 from shared.events.base import Medium
 from shared.events.refurb import EvidenceFiled
 
 
 def filed(data: bytes) -> EvidenceFiled:
     """File a report: its hash and what it says."""
-    found = reading.read(data)
+    found = read(data)
     return EvidenceFiled(
         evidence_sha256=hashlib.sha256(data).hexdigest(),
         tool=found.tool,
         size_bytes=len(data),
-        runs=found.runs,
-        unusable=found.unusable,
+        runs=found.runs if isinstance(found, Facts) else (),
+        unusable=None if isinstance(found, Facts) else found.reason,
     )
 
 
-def judged(case: Mapping[str, Any], files: Mapping[str, bytes]) -> dict[str, Any]:
+def judged(case: Mapping[str, Any], files: Mapping[str, bytes], policy: judge.Policy) -> dict[str, Any]:
     """The verdicts on a case, as one JSON object. Its `expect` part is not looked at."""
     device = case["device"]
     media = [Medium(serial=m.get("serial"), model=m.get("model"), kind=kind(m), bytes=m.get("bytes")) for m in device["media"]]
@@ -31,6 +32,7 @@ def judged(case: Mapping[str, Any], files: Mapping[str, bytes]) -> dict[str, Any
         media,
         [filed(files[name]) for name in case["files"]],
         case.get("required_class", "Clear"),
+        policy,
         not_before=moment(case.get("assigned_at")),
         transfer_at=moment(case.get("transfer_at")),
         used=[

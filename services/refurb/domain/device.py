@@ -7,6 +7,7 @@ from typing import Literal, assert_never
 from uuid import UUID
 
 from services.refurb.domain import grading
+from services.refurb.domain.judge import Policy
 from shared.events.base import Category, DeviceType, Medium, MethodClass
 from shared.events.refurb import (
     DeviceAudited,
@@ -42,6 +43,7 @@ class ReceiveDevice:
     required_class: MethodClass
     device_ref: str
     device_type: DeviceType
+    policy: Policy
     maker: str | None = None
     model: str | None = None
     serial: str | None = None
@@ -56,6 +58,7 @@ class AuditDevice:
     refurbisher: str
     consignment_id: UUID
     audited: DeviceAudited
+    policy: Policy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +69,7 @@ class FileEvidence:
     refurbisher: str
     consignment_id: UUID
     filed: EvidenceFiled
+    policy: Policy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +88,7 @@ class FinishDevice:
     id: UUID
     consignment_id: UUID
     rules: grading.Rules
+    policy: Policy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -209,9 +209,20 @@ def disks(media: Sequence[Medium]) -> tuple[Disk, ...]:
     return tuple(found)
 
 
+DISK_TYPES: Mapping[str, DiskType] = {
+    "hdd": "hdd",
+    "sata hdd": "hdd",
+    "ssd": "ssd",
+    "sata ssd": "ssd",
+    "nvme": "nvme",
+    "nvme ssd": "nvme",
+}
+"""As the charity's forms write them."""
+
+
 def disk_type(name: str) -> DiskType:
     """A type of disk by its name. Raises ValueError for one that the rules do not know."""
-    found: dict[str, DiskType] = {"hdd": "hdd", "ssd": "ssd", "nvme": "nvme"}
-    if name.strip().casefold() not in found:
+    found = DISK_TYPES.get(" ".join(name.casefold().split()))
+    if found is None:
         raise ValueError(f"no such type of disk: {name!r}")
-    return found[name.strip().casefold()]
+    return found

@@ -10,19 +10,39 @@
 8. A run serves one device only. 9. A device is proven when each medium is.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 from shared.events.base import Medium, MethodClass
 from shared.events.refurb import ErasureRun, EvidenceFiled
 
-POLICY = "evidence-1"
 STRENGTH: dict[MethodClass | None, int] = {None: 0, "Clear": 1, "Purge": 2, "Destroy": 3}
 LATE = datetime.max.replace(tzinfo=UTC)
-RESET = "factory reset"
 CLOCKS_DIFFER = timedelta(days=1)
 """How far from ours the clock of a bench may be, either way: a wrong time zone, no more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """A version of the evidence policy (`data/erasure.yaml`)."""
+
+    id: str
+    version: int
+    effective_from: date
+    levels: Mapping[str, MethodClass]
+    """How confidential the data were -> the class to reach at least."""
+    reach: Mapping[str, Mapping[str, Mapping[str, MethodClass]]]
+    """Tool, technique (or `any`), kind of medium -> the most that it reaches."""
+
+
+def policy(data: Mapping[str, Any], version: str) -> Policy:
+    """A version of the file. Raises ValueError for one that it does not hold."""
+    for held in data["versions"]:
+        if held["id"] == version:
+            return Policy(**{name: held[name] for name in ("id", "version", "effective_from", "levels", "reach")})
+    raise ValueError(f"no evidence policy {version!r}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,12 +65,24 @@ class Verdict:
     verified: bool = False
     run: ErasureRun | None = None
     evidence_sha256: str | None = None
+    policy: str = ""
+
+    @property
+    def technique(self) -> str:
+        """What was done, in the tool's words."""
+        return self.run.technique if self.run else ""
+
+    @property
+    def rests_on(self) -> tuple[tuple[int, str], ...]:
+        """Lines of the evidence that the verdict rests on, as the tool wrote them."""
+        return ((self.run.line, self.run.said or ""),) if self.run and self.run.line else ()
 
 
 def judge(
     media: Sequence[Medium],
     evidence: Sequence[EvidenceFiled],
     required: MethodClass,
+    policy: Policy,
     *,
     not_before: datetime | None = None,
     transfer_at: datetime | None = None,
@@ -66,25 +98,27 @@ def judge(
     verdicts = []
     for medium, serial in zip(media, serials, strict=True):
         if serial and serials.count(serial) > 1:
-            verdicts.append(Verdict(medium=medium, reason="contradictory"))
+            verdicts.append(Verdict(medium=medium, reason="contradictory", policy=policy.id))
             continue
         chosen = deciding(serial, evidence) if serial else None
         if chosen is None:
-            verdicts.append(Verdict(medium=medium, reason=unbound(serial, {*left, *(s for s in serials if s)}, evidence)))
+            reason = unbound(serial, {*left, *(s for s in serials if s)}, evidence)
+            verdicts.append(Verdict(medium=medium, reason=reason, policy=policy.id))
             continue
         filed, run, doubt = chosen
-        broken = ruled(medium, run, required) or untimely(run, not_before, transfer_at)
+        broken = ruled(medium, run, required, policy) or untimely(run, not_before, transfer_at)
         reason = doubt or broken or twice(filed.evidence_sha256, run, used) or "ok"
-        good = run.outcome == "ok" and not doubt
+        good = run.outcome in {"ok", "capacity_short"} and not doubt
         verdicts.append(
             Verdict(
                 medium=medium,
                 accepted=reason == "ok",
                 reason=reason,
-                method_class=reached(medium, run) if good else None,
+                method_class=reached(medium, run, policy) if good else None,
                 verified=good and run.verified,
                 run=run,
                 evidence_sha256=filed.evidence_sha256,
+                policy=policy.id,
             )
         )
     return tuple(verdicts)
@@ -133,7 +167,7 @@ def unbound(serial: str | None, known: Collection[str], evidence: Sequence[Evide
     return unusable[-1] if unusable else "no_evidence"
 
 
-def ruled(medium: Medium, run: ErasureRun, required: MethodClass) -> str | None:
+def ruled(medium: Medium, run: ErasureRun, required: MethodClass, policy: Policy) -> str | None:
     """The first rule that the deciding run breaks, whenever it was."""
     if run.outcome != "ok":
         return run.outcome
@@ -141,7 +175,8 @@ def ruled(medium: Medium, run: ErasureRun, required: MethodClass) -> str | None:
         return "verification_missing"
     if run.hidden_area or (run.covered_bytes is not None and not 0 < (medium.bytes or 0) <= run.covered_bytes):
         return "capacity_short"
-    if not STRENGTH[reached(medium, run)] or STRENGTH[reached(medium, run)] < STRENGTH[required]:
+    strength = STRENGTH[reached(medium, run, policy)]
+    if not strength or strength < STRENGTH[required]:
         return "class_insufficient"
     return None
 
@@ -157,14 +192,11 @@ def untimely(run: ErasureRun, not_before: datetime | None, transfer_at: datetime
     return None
 
 
-def reached(medium: Medium, run: ErasureRun) -> MethodClass | None:
-    """The class that the method reaches on this kind of medium.
-
-    An overwriting is none on a telephone, a reset none on a disk, nor on what may be one.
-    """
-    if (run.technique == RESET and medium.kind not in {"phone", "emmc"}) or (run.tool == "nwipe" and medium.kind == "phone"):
-        return None
-    return run.method_class
+def reached(medium: Medium, run: ErasureRun, policy: Policy) -> MethodClass | None:
+    """The class that the method reaches on this kind of medium: what the report shows, and no more than the policy grants."""
+    techniques = policy.reach.get(run.tool, {})
+    most = techniques.get(run.technique, techniques.get("any", {})).get(medium.kind)
+    return min(most, run.method_class, key=STRENGTH.__getitem__)
 
 
 def twice(sha256: str, run: ErasureRun, used: Collection[Used]) -> str | None:

@@ -20,7 +20,7 @@ from services.refurb.domain.device import (
     ScrapDevice,
     evolve,
 )
-from services.refurb.domain.judge import POLICY, Verdict, judge
+from services.refurb.domain.judge import Policy, Verdict, judge
 from shared.errors import NotYet, Refused
 from shared.events.base import Category, Medium, MethodClass
 from shared.events.refurb import (
@@ -52,20 +52,20 @@ def decide(device: Device, command: Command) -> list[DeviceEvent]:
     match command:
         case ReceiveDevice():
             return receive(device, command)
-        case AuditDevice(audited=audited):
+        case AuditDevice(audited=audited, policy=policy):
             if device.status == "expected":
                 return hold(device, command, audited=audited)
-            return audit(device, audited)
-        case FileEvidence(filed=filed):
+            return audit(device, audited, policy)
+        case FileEvidence(filed=filed, policy=policy):
             if device.status == "expected":
                 return hold(device, command, filed=filed)
-            return file(device, filed)
+            return file(device, filed, policy)
         case RepairDevice(parts=parts):
             received(device)
             open_(device)
             return [DeviceRepaired(parts=parts)]
-        case FinishDevice(rules=rules):
-            return finish(device, rules)
+        case FinishDevice(rules=rules, policy=policy):
+            return finish(device, rules, policy)
         case ScrapDevice(reason=reason):
             return scrap(device, reason)
         case _:
@@ -110,7 +110,11 @@ def receive(device: Device, command: ReceiveDevice) -> list[DeviceEvent]:
     ]
     now = evolve(device, events[0])
     for early in device.held:
-        more = audit(now, early.audited) if early.audited else file(now, early.filed) if early.filed else []
+        more: list[DeviceEvent] = []
+        if early.audited:
+            more = audit(now, early.audited, command.policy)
+        elif early.filed:
+            more = file(now, early.filed, command.policy)
         for event in more:
             now = evolve(now, event)
         events += more
@@ -132,42 +136,42 @@ def hold(
     return [held]
 
 
-def audit(device: Device, audited: DeviceAudited) -> list[DeviceEvent]:
+def audit(device: Device, audited: DeviceAudited, policy: Policy) -> list[DeviceEvent]:
     """A later audit replaces the earlier one, but no medium that is not proven erased may vanish from one to the other."""
     if audited == device.audit:
         return []
     open_(device)
     if device.audit is not None:
-        due = [v.medium for v in verdicts(device) if not v.accepted]
+        due = [v.medium for v in verdicts(device, policy) if not v.accepted]
         named = {m.serial for m in due if m.serial}
         proven = {f.medium.serial for f in device.findings if f.accepted} - named
         missing = named - {m.serial for m in audited.media}
         # counted too: a medium without a number must still be there, and a proven one cannot stand in for it
         if missing or len([m for m in audited.media if m.serial not in proven]) < len(due):
             raise Refused("medium_unaccounted", where="/media", serials=sorted(missing))
-    return [audited, *judged(evolve(device, audited))]
+    return [audited, *judged(evolve(device, audited), policy)]
 
 
-def file(device: Device, filed: EvidenceFiled) -> list[DeviceEvent]:
+def file(device: Device, filed: EvidenceFiled, policy: Policy) -> list[DeviceEvent]:
     if any(known.evidence_sha256 == filed.evidence_sha256 for known in device.evidence):
         return []
     open_(device)
     if len(device.evidence) >= MOST_REPORTS:
         raise Refused("too_many_reports", most=MOST_REPORTS)
-    return [filed, *judged(evolve(device, filed))]
+    return [filed, *judged(evolve(device, filed), policy)]
 
 
-def verdicts(device: Device) -> tuple[Verdict, ...]:
+def verdicts(device: Device, policy: Policy) -> tuple[Verdict, ...]:
     """Judge its media as things stand. Who owns it changes later, so there is no transfer date yet."""
     proven = {f.medium.serial for f in device.findings if f.accepted and f.medium.serial}
     media = device.audit.media if device.audit else ()
-    return judge(media, device.evidence, device.required_class, not_before=device.assigned_at, left=proven)
+    return judge(media, device.evidence, device.required_class, policy, not_before=device.assigned_at, left=proven)
 
 
-def judged(device: Device) -> list[DeviceEvent]:
+def judged(device: Device, policy: Policy) -> list[DeviceEvent]:
     """The verdicts that are new. A medium of which no evidence speaks yet is only pending."""
     events: list[DeviceEvent] = []
-    for verdict in verdicts(device):
+    for verdict in verdicts(device, policy):
         before = next((f for f in device.findings if f.medium == verdict.medium), None)
         now = (verdict.accepted, verdict.reason, verdict.evidence_sha256)
         if verdict.reason == "no_evidence" or (before and (before.accepted, before.reason, before.evidence_sha256) == now):
@@ -191,19 +195,19 @@ def said(verdict: Verdict, required: MethodClass) -> DeviceEvent:
             started_at=run.started_at,
             ended_at=run.ended_at,
             evidence_sha256=verdict.evidence_sha256,
-            policy=POLICY,
+            policy=verdict.policy,
         )
     return SanitisationRejected(
         medium=verdict.medium,
         reason=verdict.reason,
         evidence_sha256=verdict.evidence_sha256,
-        policy=POLICY,
+        policy=verdict.policy,
         line=run.line if run else None,
         said=run.said if run else None,
     )
 
 
-def finish(device: Device, rules: grading.Rules) -> list[DeviceEvent]:
+def finish(device: Device, rules: grading.Rules, policy: Policy) -> list[DeviceEvent]:
     """Ready, if every medium is proven and the rules know a category. Evidence that is still missing may be on its way."""
     received(device)
     if device.status in {"ready", "sold"}:
@@ -211,7 +215,7 @@ def finish(device: Device, rules: grading.Rules) -> list[DeviceEvent]:
     open_(device)
     if device.audit is None:
         raise NotYet("device_not_audited", where="/device_ref")
-    found = verdicts(device)
+    found = verdicts(device, policy)
     unproven = [v for v in found if not v.accepted]
     if unproven:
         kind = NotYet if all(v.reason == "no_evidence" for v in unproven) else Refused

@@ -9,12 +9,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from zoneinfo import ZoneInfo
 
+from services.refurb.domain.readers.facts import LOCAL, Facts, Unusable, identifier
 from shared.events.refurb import ErasureRun
 
-LOCAL = ZoneInfo("Europe/Paris")
-"""The tool prints no offset: times are taken as local ones."""
 MOST_RUNS = 200
 MOST_LINES = 20_000
 """A run of 20 media with 7 verified passes in 3 rounds prints about 3,000. Above: `too_large`, so that reading stays below a second."""
@@ -127,18 +125,23 @@ def looks_like(text: str) -> bool:
     return any(LINE.fullmatch(line) for line in text.split("\n", 50)[:50])
 
 
+def facts(text: str) -> Facts:
+    """The facts of a log. Raises Unusable."""
+    return Facts(tool="nwipe", runs=tuple(read(text)))
+
+
 def read(text: str) -> list[ErasureRun]:
     """Every medium that every run touched, in the order of the text. One fragment among the runs makes all of them doubtful.
 
-    Raises ValueError("too_large") above MOST_LINES or MOST_RUNS.
+    Raises Unusable above MOST_LINES or MOST_RUNS.
     """
     if text.count("\n") > MOST_LINES:
-        raise ValueError("too_large")
+        raise Unusable("too_large")
     lines = text.replace("\r\n", "\n").split("\n")
     found = list(runs(lines))
     facts = [fact for run in found for fact in facts_of(run, lines)]
     if len(facts) > MOST_RUNS:
-        raise ValueError("too_large")
+        raise Unusable("too_large")
     if any(run.fragment for run in found):
         facts = [fact.model_copy(update={"outcome": "contradictory"}) if fact.outcome == "ok" else fact for fact in facts]
     return facts
@@ -229,7 +232,9 @@ def facts_of(run: Run, lines: list[str]) -> Iterator[ErasureRun]:
     for drive in run.drives.values():
         if not drive.touched:
             continue
-        serials = tuple(dict.fromkeys(s for s in [*(f[1] for f in drive.found), *in_table(drive)] if legible(s)))
+        serials = tuple(
+            dict.fromkeys(s for s in [*(f[1] for f in drive.found), *in_table(drive)] if legible(s) and identifier(s))
+        )
         blind = not serials and all(not legible(f[1]) for f in drive.found) and drive.found
         outcome, line = outcome_of(run, drive)
         if outcome == "ok" and len(serials) > 1:

@@ -1,18 +1,29 @@
 """Reads the two signed statements that people write where no tool leaves a log: reset of a telephone or tablet, and destruction.
 
-Both are JSON objects with a `form` and a `version`. They name two people; the names stay in the evidence store, facts do not carry them.
+Both are forms of this project: JSON objects with a `form` and a `version`. They name two people; the names stay in the evidence store,
+facts do not carry them. An IMEI is checked by its last digit (Luhn); a tablet without one gives its serial number.
 """
 
 from datetime import UTC, datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
 from stdnum import imei
 
+from services.refurb.domain.readers.facts import Facts, Unusable, identifier, moment
 from shared.events.refurb import ErasureRun
+
+
+def _at(given: object) -> datetime:
+    found = moment(given)
+    if found is None:
+        raise ValueError("no date and time")
+    return found
+
 
 Name = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200)]
 Serial = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
+When = Annotated[datetime, BeforeValidator(_at)]
 
 
 class Statement(BaseModel):
@@ -21,8 +32,8 @@ class Statement(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False, strict=True)
 
     version: Literal[1]
-    started_at: AwareDatetime
-    ended_at: AwareDatetime
+    started_at: When
+    ended_at: When
     operator: Name = ""
     verifier: Name = ""
 
@@ -37,7 +48,9 @@ class Reset(Statement):
     """A telephone or tablet was set back to its first state."""
 
     form: Literal["attestation-remise-a-zero"]
-    imei: Serial
+    type: Literal["smartphone", "tablet"] = "smartphone"
+    imei: Serial | None = None
+    serial: Serial | None = None
     model: Name = ""
     method: Literal["factory reset"]
     storage_encrypted: bool
@@ -67,26 +80,33 @@ FORMS: dict[str, type[Reset] | type[Destruction]] = {
 }
 
 
-def read(text: str, form: str) -> list[ErasureRun]:
-    """The facts of a statement. Raises ValueError when it does not say what its form asks for."""
+def looks_like(content: Any) -> bool:
+    """Tell whether JSON is one of the forms."""
+    return isinstance(content, dict) and isinstance(content.get("form"), str) and content["form"] in FORMS
+
+
+def facts(content: dict[str, Any]) -> Facts:
+    """The facts of a statement. Raises Unusable when it does not say what its form asks for."""
+    form = content["form"]
     try:
-        statement = FORMS[form].model_validate_json(text)
+        statement = FORMS[form].model_validate(content)
     except ValidationError as error:
-        raise ValueError("unreadable") from error
-    return [reset(statement)] if isinstance(statement, Reset) else destruction(statement)
+        raise Unusable("unreadable") from error
+    return Facts(tool=form, runs=tuple([reset(statement)] if isinstance(statement, Reset) else destruction(statement)))
 
 
 def reset(statement: Reset) -> ErasureRun:
     """Clear when the storage was encrypted: then the reset throws the key away. Else it proves nothing."""
+    named = statement.imei if statement.imei is not None or statement.type == "smartphone" else statement.serial
     outcome = "ok"
-    if not imei.is_valid(statement.imei):
+    if statement.imei is not None and not imei.is_valid(statement.imei):
         outcome = "invalid_imei"
     elif not statement.account_removed:
         outcome = "account_locked"
     elif not statement.first_screen_checked:
         outcome = "failed"
     return ErasureRun(
-        serial=statement.imei,
+        serial=identifier(named),
         model=statement.model or None,
         outcome=outcome,
         verified=statement.seen_by_two,
@@ -102,7 +122,7 @@ def reset(statement: Reset) -> ErasureRun:
 def destruction(statement: Destruction) -> list[ErasureRun]:
     return [
         ErasureRun(
-            serial=medium.serial,
+            serial=identifier(medium.serial),
             outcome="ok",
             verified=statement.seen_by_two,
             method_class="Destroy",
@@ -116,5 +136,5 @@ def destruction(statement: Destruction) -> list[ErasureRun]:
     ]
 
 
-def utc(moment: datetime) -> datetime:
-    return moment.astimezone(UTC)
+def utc(moment_: datetime) -> datetime:
+    return moment_.astimezone(UTC)
