@@ -7,7 +7,7 @@ Each erasure must say all that a verdict rests on, once, and agree with itself a
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -34,6 +34,8 @@ STATES = {
 NUMBER = re.compile(r"0|[1-9]\d{0,18}")
 COUNTS = ("cleaned_sectors", "failed_sectors", "total_errors", "overwriting_rounds", "firmware_rounds", "total_erasure_rounds")
 TEXTS = ("state", "erasure_standard_name", "start_time", "end_time")
+TYPES = {"string", "uint", "int", "boolean", "bool", "float", "double", "date", "time", "datetime"}
+NUMBERS = {*COUNTS, "verification_percentage", "capacity"}
 SECTOR = 512
 JSON = "json"
 """Name of the root of what came as JSON. The console leaves the tool's own log of the document out."""
@@ -59,6 +61,11 @@ class Group:
                 yield group
             else:
                 yield from group.named(name)
+
+    @property
+    def spoilt(self) -> bool:
+        """Something is odd in it, or in what it holds."""
+        return self.odd or any(group.spoilt for group in self.groups)
 
 
 def read_xml(text: str) -> Facts | None:
@@ -114,9 +121,10 @@ class Builder:
         text = "".join(texts)
         leaf = not group.groups and not group.values
         if tag == "entry":
-            number = attributes.get("type") == "uint"
-            odd = set(attributes) != {"name", "type"} or (number and not NUMBER.fullmatch(text)) or not leaf or group.odd
-            above.put(attributes.get("name", ""), text, odd=odd)
+            name, kind = attributes.get("name", ""), attributes.get("type")
+            digits = kind == "uint" and not NUMBER.fullmatch(text)
+            odd = set(attributes) != {"name", "type"} or kind not in TYPES or digits or (name in NUMBERS) > (kind == "uint")
+            above.put(name, text, odd=odd or not leaf or group.odd)
         elif leaf and text.strip():
             above.put(tag, text, odd=tag == "entries")
         else:
@@ -153,16 +161,37 @@ def fill(group: Group, content: Any, elements: list[int]) -> None:
                     group.put(str(key), str(one))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What the erasures of one report share."""
+
+    disks: Sequence[Group] | None
+    """Of its hardware report. None: there is no such report."""
+    written: Sequence[Group]
+    version: str | None
+    console: bool
+    spoilt: bool
+
+
 def runs(root: Group) -> list[ErasureRun]:
     """The erasures of all reports of a file."""
     found = []
-    for report in root.named("blancco_data"):
-        disks = [disk for part in report.named("blancco_hardware_report") for disk in part.named("disk")]
-        for part in report.named("blancco_erasure_report"):
-            for erasure in within(part):
-                found.append(run(report, disks, erasure, console=root.name == JSON))
-                if len(found) > MOST_RUNS:
-                    raise Unusable("too_large")
+    console = root.name == JSON
+    for data in root.named("blancco_data"):
+        hardware = [part for part in data.named("blancco_hardware_report") if part.groups or part.values]
+        parts = list(data.named("blancco_erasure_report"))
+        named = all(any(group.name == "erasures" for group in part.groups) for part in parts)
+        report = Report(
+            disks=[disk for part in hardware for disk in part.named("disk")] if hardware else None,
+            written=list(data.named("log_entry")),
+            version=next((group.values.get("product_version") for group in data.named("author")), None),
+            console=console,
+            spoilt=data.spoilt or not (named or console),
+        )
+        for erasure in (erasure for part in parts for erasure in within(part)):
+            found.append(run(report, erasure))
+            if len(found) > MOST_RUNS:
+                raise Unusable("too_large")
     if not found:
         raise Unusable("not_an_erasure")
     return found
@@ -177,7 +206,7 @@ def within(part: Group) -> Iterator[Group]:
             yield from within(group)
 
 
-def run(report: Group, disks: list[Group], erasure: Group, *, console: bool) -> ErasureRun:
+def run(report: Report, erasure: Group) -> ErasureRun:
     """What the report says of one erasure."""
     targets = [group for group in erasure.groups if group.name == "target"]
     target = targets[0] if len(targets) == 1 else Group("target", odd=True)
@@ -186,14 +215,13 @@ def run(report: Group, disks: list[Group], erasure: Group, *, console: bool) -> 
     outcome = STATES.get(values.get("state", "").casefold(), "failed")
     serial = identifier(target.values.get("serial"))
     if outcome == "ok":
-        outcome = doubts(disks, erasure, target)
-    if outcome == "ok" and not vouched(report, ended, console=console):
+        outcome = doubts(report, erasure, target)
+    if outcome == "ok" and (report.spoilt or not vouched(report, ended)):
         outcome = "contradictory"
     cleaned = number(values.get("cleaned_sectors"))
     percent = number(values.get("verification_percentage"))
     standard = words(values.get("erasure_standard_name")) or ""
     purged = "purge" in standard.casefold().split() and (number(values.get("firmware_rounds")) or 0) >= 1
-    version = next((group.values.get("product_version") for group in report.named("author")), None)
     return ErasureRun(
         serial=serial,
         model=words(target.values.get("model")),
@@ -203,7 +231,7 @@ def run(report: Group, disks: list[Group], erasure: Group, *, console: bool) -> 
         method_class="Purge" if purged else "Clear",
         technique=standard,
         tool="blancco",
-        tool_version=words(version),
+        tool_version=words(report.version),
         started_at=started.astimezone(UTC) if started else None,
         ended_at=ended.astimezone(UTC) if ended else None,
     )
@@ -213,7 +241,7 @@ def number(given: str | None) -> int | None:
     return int(given) if given is not None and NUMBER.fullmatch(given) else None
 
 
-def doubts(disks: list[Group], erasure: Group, target: Group) -> str:
+def doubts(report: Report, erasure: Group, target: Group) -> str:
     """`ok`, or what speaks against an erasure that calls itself successful."""
     values = erasure.values
     counts = {name: number(values.get(name)) for name in COUNTS}
@@ -221,7 +249,7 @@ def doubts(disks: list[Group], erasure: Group, target: Group) -> str:
         return "write_errors"
     if not {*COUNTS, *TEXTS} <= set(values) or not {"serial", "capacity"} <= set(target.values):
         return "contradictory"
-    if None in counts.values() or erasure.odd or target.odd or any(disk.odd for disk in disks):
+    if None in counts.values() or target.odd or not (report.console or erasure.name == "erasure"):
         return "contradictory"
     percent, capacity = values.get("verification_percentage"), number(target.values["capacity"])
     if percent is not None and (number(percent) is None or int(percent) > 100):
@@ -232,18 +260,18 @@ def doubts(disks: list[Group], erasure: Group, target: Group) -> str:
         return "contradictory"
     if covered < capacity:
         return "capacity_short"
-    same = [disk for disk in disks if disk.values.get("serial") == target.values["serial"]]
-    if disks and (len(same) != 1 or any(same[0].values.get(n) != target.values.get(n) for n in ("model", "capacity"))):
+    same = [disk for disk in report.disks or () if disk.values.get("serial") == target.values["serial"]]
+    if report.disks is None:
+        return "ok"
+    if len(same) != 1 or any(same[0].values.get(name) != target.values.get(name) for name in ("model", "capacity")):
         return "contradictory"
     return "ok"
 
 
-def vouched(report: Group, ended: datetime | None, *, console: bool) -> bool:
+def vouched(report: Report, ended: datetime | None) -> bool:
     """The tool says that the report is whole, and it was written after the erasure."""
-    entries = list(report.named("log_entry"))
-    if console and not entries:
+    if report.console and not report.written:
         return True
-    said = [entry.values.get("integrity") for entry in entries]
-    written = [moment(entry.values.get("date")) for entry in entries]
-    whole = bool(said) and all(word == "Ok" for word in said) and not any(entry.odd for entry in entries)
-    return whole and ended is not None and all(at is not None and at >= ended for at in written)
+    whole = bool(report.written) and all(entry.values.get("integrity") == "Ok" for entry in report.written)
+    dates = [moment(entry.values.get("date")) for entry in report.written]
+    return whole and ended is not None and all(at is not None and at >= ended for at in dates)

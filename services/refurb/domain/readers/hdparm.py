@@ -34,8 +34,9 @@ FIELDS = {
     "MB": re.compile(r"\tdevice size with M = 1000\*1000: +(\d+) MBytes.*"),
     "checksum": re.compile(r"Checksum: (correct)"),
 }
+STATES = ("supported", "enabled", "locked", "frozen", "expired: security count", "supported: enhanced erase")
 SECURITY = re.compile(
-    r"\t(not)?\t(supported|enabled|locked|frozen|expired: security count|supported: enhanced erase)"
+    rf"\t(not)?\t({'|'.join(STATES)})"
     r"|\tMaster password revision code = \d+|\tSecurity level (?:high|maximum)"
     r"|\t\d+min for SECURITY ERASE UNIT\.( \d+min for ENHANCED SECURITY ERASE UNIT\.)?[ ]*"
 )
@@ -59,7 +60,7 @@ class Identity:
     capacity: int
     odd: bool
     kept: tuple[str, ...]
-    """All lines but those about security, which an erasure changes."""
+    """All lines but those about the state of security, which an erasure changes."""
     security: frozenset[str]
 
 
@@ -137,6 +138,8 @@ def take(transcript: Transcript, told: Told) -> None:
             erasure.ended = erasure.ended or at
     elif match := IDENTIFY.fullmatch(told.command):
         found = identity(match[1], told.printed)
+        if found.odd:
+            transcript.strange = transcript.strange or told.line
         transcript.known.setdefault(match[1], []).append(found)
         for erasure in transcript.erasures.get(match[1], [])[-1:]:
             erasure.after = erasure.after or found
@@ -182,19 +185,21 @@ def identity(path: str, printed: Sequence[str]) -> Identity:
     """Read what `hdparm -I` printed."""
     lines = [line for line in printed if line.strip()]
     found: dict[str, list[str]] = {name: [m[1] for line in lines if (m := form.fullmatch(line))] for name, form in FIELDS.items()}
-    begin = next((n for n, line in enumerate(lines) if line.rstrip() == "Security:"), len(lines))
+    begin = next((n for n, line in enumerate(lines) if line.rstrip(" ") == "Security:"), len(lines))
     end = next((n for n in range(begin + 1, len(lines)) if not lines[n].startswith("\t")), len(lines))
     security = [SECURITY.fullmatch(line) for line in lines[begin + 1 : end]]
     once = all(len(said) == 1 for said in found.values())
     capacity = int(found["sectors"][0]) * int(found["sector"][0]) if once else 0
     agree = once and (int(found["MiB"][0]), int(found["MB"][0])) == (capacity // 2**20, capacity // 10**6)
     flags = [(m[1] or "", m[2]) for m in security if m and m[2]]
+    others = [line for line, m in zip(lines[begin + 1 : end], security, strict=True) if m and not m[2]]
+    complete = sorted(what for _, what in flags) == sorted(STATES) and sum("Master" in o or "min for" in o for o in others) == 2
     return Identity(
         model=found["model"][0] if once else None,
         serial=identifier(found["serial"][0]) if len(found["serial"]) == 1 else None,
         capacity=capacity,
-        odd=not agree or not all(security) or len({what for _, what in flags}) != len(flags) or lines[:1] != [f"{path}:"],
-        kept=tuple(lines[:begin] + lines[end:]),
+        odd=not agree or not all(security) or not complete or lines[:1] != [f"{path}:"],
+        kept=tuple(lines[:begin] + [line for line in others if "level" not in line] + lines[end:]),
         security=frozenset(f"{no} {what}".strip() for no, what in flags),
     )
 

@@ -61,7 +61,8 @@ def read(content: Mapping[str, Any]) -> Iterator[ErasureRun]:
     started, ended = (moment(content.get(name)) if wrapped else None for name in ("started_at", "ended_at"))
     for device, log in found.items():
         outcome = outcome_of(log, controller)
-        if outcome == "ok" and wrapped and (len(found) > 1 or not same(device, content.get("device"))):
+        alone = len(found) == 1 and same(device, content.get("device")) and tells_all(controller)
+        if outcome == "ok" and wrapped and not alone:
             outcome = "contradictory"
         action = (count(log.get("cdw10_info")) or 0) & 0b111
         sstat = part(log, "sstat")
@@ -85,6 +86,12 @@ def same(logged: str, named: Any) -> bool:
     return bool(name) and re.fullmatch(re.escape(name) + r"(n\d+)?", logged.removeprefix("/dev/") or name) is not None
 
 
+def tells_all(controller: Any) -> bool:
+    """Whether the controller says all that it always does. A capacity of 0 stands for one that it does not tell."""
+    texts, figures = (part(controller, "sn"), part(controller, "mn")), (part(controller, "sanicap"), part(controller, "tnvmcap"))
+    return all(isinstance(text, str) for text in texts) and all(count(figure) is not None for figure in figures)
+
+
 def outcome_of(log: Mapping[str, Any], controller: Any) -> str:
     """`ok` when every field is there, is one that the tool prints, and none contradicts another."""
     sstat = log["sstat"]
@@ -93,18 +100,16 @@ def outcome_of(log: Mapping[str, Any], controller: Any) -> str:
     if outcome != "ok" and outcome is not None:
         return outcome
     bits = [sstat[name] for name in BITS if name in sstat] if isinstance(sstat, Mapping) else []
-    whole = (
+    state = log.get("sanitize_state_information")
+    complete = (
         outcome == "ok"
         and {"global_erased", "no_cmplted_passes"} <= set(sstat) <= SSTAT
         and {"sprog", "cdw10_info"} <= set(log) <= LOG
         and all(count(bit) in {0, 1} for bit in bits)
         and all(count(log[name]) is not None for name in log if name.startswith("time_"))
+        and (state is None or state == {"sanitize_state": "(0) Idle"})
     )
-    if (
-        not whole
-        or log["sprog"] != AT_REST
-        or part(log, "sanitize_state_information", "sanitize_state") not in {None, "(0) Idle"}
-    ):
+    if not complete or log["sprog"] != AT_REST:
         return "contradictory"
     word, passes = count(log["cdw10_info"]), count(sstat["no_cmplted_passes"])
     if word is None or passes is None or word & 0b111 not in ACTIONS:
