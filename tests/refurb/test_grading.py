@@ -1,10 +1,12 @@
 """Categories under the public rules, against cases computed by an independent script."""
 
 import csv
+import subprocess
+import sys
 
 import pytest
 
-from services.refurb.domain import grading
+from services.refurb.domain import gradesheet, grading
 from shared.events.base import Category, Medium
 from tests.refurb.samples import RULES, TESTS
 
@@ -12,7 +14,11 @@ with (TESTS / "grading_cases.csv").open(encoding="utf-8") as _file:
     CASES = list(csv.DictReader(_file))
 
 
-@pytest.mark.parametrize("version", ["2023", "2025-06", "2025", "2026"])
+COLUMNS = ["id", "cpu_mark", "ram_gb", "disk1_type", "disk1_gb", "disk2_type", "disk2_gb", "os"]
+VERSIONS = ["2023", "2025-06", "2025", "2026"]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
 def test_computers_are_graded_as_the_independent_script_does(version: str) -> None:
     found, right = [], []
     for row in CASES:
@@ -92,3 +98,65 @@ def test_sizes_are_rounded_to_whole_gigabytes() -> None:
 def test_unknown_rules_stop_the_start() -> None:
     with pytest.raises(ValueError, match="no rules '1999'"):
         grading.rules({"versions": [{"id": "2026"}], "crosswalk": {}, "smartphone": {}}, "1999")
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("delimiter", [",", ";"])
+def test_a_table_comes_back_with_the_category_as_last_column(version: str, delimiter: str) -> None:
+    given = [COLUMNS, *([row[name] for name in COLUMNS] for row in CASES)]
+    right = [[*COLUMNS, "category"], *([*(row[name] for name in COLUMNS), row[f"category_{version}"]] for row in CASES)]
+    text = "\r\n".join(delimiter.join(row) for row in given)
+    assert gradesheet.graded(text, RULES, version) == "".join(delimiter.join(row) + "\n" for row in right)
+
+
+PHONES = "id,ram_gb,storage_gb,index_thousands,weighting_percent"
+
+
+def test_a_table_of_telephones_is_graded_by_the_rule_for_them() -> None:
+    text = f"{PHONES}\nP1,4,64,300,\nP2,8,256,950,10\nP3,3,32,120,-100\n"
+    right = f"{PHONES},category\nP1,4,64,300,,B\nP2,8,256,950,10,PREMIUM\nP3,3,32,120,-100,HC\n"
+    assert gradesheet.graded(text, RULES, "2026") == right
+
+
+HEAD = ",".join(COLUMNS)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "line 1, column cpu_mark: not in the header"),
+        ("id,cpu_mark,ram_gb,disk1_type\n", "line 1, column disk1_gb: not in the header"),
+        ("cpu_mark,cpu_mark\n", "line 1, column cpu_mark: the name stands twice in the header"),
+        (f"{HEAD}\nG1,fast,8,ssd,256,,,\n", "line 2, column cpu_mark: 'fast' is not a whole number"),
+        (f"{HEAD}\nG1,2600,8,ssd,256,,,\n\nG2,,8,ssd,256,,,\n", "line 4, column cpu_mark: missing"),
+        (f"{HEAD}\nG1,2600,-8,ssd,256,,,\n", "line 2, column ram_gb: '-8' is not a whole number"),
+        (f"{HEAD}\nG1,2600,8,ssd,256.5,,,\n", "line 2, column disk1_gb: '256.5' is not a whole number"),
+        (f"{HEAD}\nG1,2600,8,floppy,256,,,\n", "line 2, column disk1_type: 'floppy' is none of hdd, ssd, nvme"),
+        (f"{HEAD}\nG1,2600,8,ssd,,,,\n", "line 2, column disk1_gb: missing"),
+        (f"{HEAD}\nG1,2600,8,ssd,256,,100,\n", "line 2, column disk2_type: missing, though a size is given"),
+        (f"{HEAD}\nG1,2600,8,,,,,\n", "line 2, column disk1_type: the rules do not cover this (no_disk_to_grade)"),
+        (f"{HEAD}\nG1,2600,8,ssd\n", "line 2: 4 fields, 8 expected"),
+        (f'{HEAD}\nG1,2600,"8,ssd,256,,,\n', "line 2: unexpected end of data"),
+        (f"{HEAD}\nG1,{'9' * 5000},8,ssd,256,,,\n", f"line 2, column cpu_mark: '{'9' * 5000}' is not a whole number"),
+        (f"{PHONES}\nP1,0,64,300,\n", "line 2, column ram_gb: the rules do not cover this (out_of_the_rules)"),
+        (f"{PHONES}\nP1,4,64,,\n", "line 2, column index_thousands: missing"),
+        (f"{PHONES}\nP1,4,64,300,7\n", "line 2, column weighting_percent: 7 is none of [-100, -50, -10, -5, 0, 5, 10]"),
+    ],
+)
+def test_a_table_that_cannot_be_graded_says_where(text: str, said: str) -> None:
+    with pytest.raises(gradesheet.BadTable) as refused:
+        gradesheet.graded(text, RULES, "2026")
+    assert str(refused.value) == said
+
+
+@pytest.mark.parametrize(
+    ("given", "status", "out", "err"),
+    [
+        (f"{HEAD}\nG1,2600,8,SATA SSD,256,,,Linux\n", 0, f"{HEAD},category\nG1,2600,8,SATA SSD,256,,,Linux,B\n", ""),
+        (f"{HEAD}\nG1,2600,8,tape,256,,,\n", 2, "", "grade: line 2, column disk1_type: 'tape' is none of hdd, ssd, nvme\n"),
+    ],
+)
+def test_the_command_grades_its_standard_input(given: str, status: int, out: str, err: str) -> None:
+    command = [sys.executable, "-m", "services.refurb", "grade", "--rules", "2025"]
+    ran = subprocess.run(command, input=given.encode("cp1252"), capture_output=True, timeout=60, check=False)
+    assert (ran.returncode, ran.stdout.decode(), ran.stderr.decode()) == (status, out, err)
