@@ -13,7 +13,8 @@ from uuid import UUID
 from services.refurb.domain import arrival, consignment, device, grading, receipt, snapshot
 from services.refurb.domain.consignment import Consignment
 from services.refurb.domain.judge import CLOCKS_DIFFER, Policy
-from services.refurb.domain.readers.facts import Unreadable
+from services.refurb.domain.readers.facts import Hardware, Unreadable, Unusable
+from services.refurb.domain.readers.hardware import serial
 from services.refurb.domain.readers.recognise import read
 from shared.aggregate import Command
 from shared.consumer import Reactions
@@ -178,7 +179,7 @@ class Partners:
                 policy=self.policy,
                 maker=said.maker,
                 model=said.model,
-                serial=snapshot.serial(said.serial),
+                serial=serial(said.serial),
                 assigned_at=known.assigned_at,
             ),
             accept(message, said.device_ref),
@@ -198,10 +199,13 @@ class Partners:
     def audited(self, message: Message, said: partner.DeviceAudited) -> DeviceAudited:
         """What was read, by the partner or by us. A snapshot is evidence: the message is kept as it came."""
         if said.snapshot is None:
-            found = snapshot.Hardware(media=tuple(medium(m) for m in said.media or ()))
+            found = Hardware(media=tuple(medium(m) for m in said.media or ()))
             original = None
         else:
-            found = snapshot.read(said.snapshot.smartctl, said.snapshot.dmidecode, said.snapshot.lscpu)
+            try:
+                found = snapshot.read(said.snapshot.smartctl, said.snapshot.dmidecode, said.snapshot.lscpu)
+            except Unusable as refusal:
+                raise Refused(refusal.code, where="/snapshot") from refusal
             original = self.originals.keep(message.value)
         return DeviceAudited(
             media=found.media,
@@ -251,6 +255,8 @@ class Partners:
         found = read(data)
         if isinstance(found, Unreadable):
             raise Refused(found.reason, where=where)
+        if not found.runs:
+            raise Refused("not_an_erasure", where=where)
         return EvidenceFiled(evidence_sha256=sha256, tool=found.tool, size_bytes=len(data), runs=found.runs)
 
     def device_repaired(self, message: Message, said: partner.DeviceRepaired) -> Sequence[Command]:
@@ -293,7 +299,7 @@ class Partners:
 
 
 def medium(said: partner.MediumRead) -> Medium:
-    return Medium(serial=snapshot.serial(said.serial), model=said.model, kind=said.kind, bytes=said.bytes)
+    return Medium(serial=serial(said.serial), model=said.model, kind=said.kind, bytes=said.bytes)
 
 
 def donation(known: Consignment) -> UUID:

@@ -7,12 +7,15 @@ import pytest
 import yaml
 
 from services.refurb.domain import snapshot
+from services.refurb.domain.readers.facts import Hardware
+from services.refurb.domain.readers.hardware import serial
+from services.refurb.domain.readers.smartctl import medium
 from tests.refurb.samples import CAPTURES
 
 MACHINES = sorted(folder.name for folder in CAPTURES.glob("m*"))
 
 
-def read(folder: Path) -> snapshot.Hardware:
+def read(folder: Path) -> Hardware:
     texts = [(folder / f"dmidecode-{part}.txt").read_text("utf-8") for part in ("baseboard", "chassis")]
     disks = json.loads((folder / "smartctl.json").read_text("utf-8"))
     return snapshot.read(disks, "\n\n".join(texts), (folder / "lscpu.txt").read_text("utf-8"))
@@ -54,12 +57,12 @@ def test_there_are_21_machines() -> None:
     ],
 )
 def test_a_placeholder_is_no_serial_number(given: str | None) -> None:
-    assert snapshot.serial(given) is None
+    assert serial(given) is None
 
 
 @pytest.mark.parametrize("given", ["L7K1BUW", "WD-WCAYU1220417", "5VJ1CTQM", "0F0F01", "1234567A", "356938035643809"])
 def test_a_serial_number_stays(given: str) -> None:
-    assert snapshot.serial(f" {given} ") == given
+    assert serial(f" {given} ") == given
 
 
 @pytest.mark.parametrize(
@@ -73,5 +76,5 @@ def test_a_serial_number_stays(given: str) -> None:
     ],
 )
 def test_a_strange_disk_is_an_unknown_one(disk: dict[str, object]) -> None:
-    found = snapshot.medium(disk)
+    found = medium(disk)
     assert (found.serial, found.model, found.kind, found.bytes) == (None, None, "unknown", None)

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from services.refurb.domain import judge
-from services.refurb.domain.readers.facts import LOCAL, Facts
+from services.refurb.domain.readers.facts import LOCAL, Facts, Unreadable
 from services.refurb.domain.readers.recognise import read
 from shared.events.base import Medium
 from shared.events.refurb import EvidenceFiled
@@ -20,7 +20,7 @@ def filed(data: bytes) -> EvidenceFiled:
         tool=found.tool,
         size_bytes=len(data),
         runs=found.runs if isinstance(found, Facts) else (),
-        unusable=None if isinstance(found, Facts) else found.reason,
+        unusable=found.reason if isinstance(found, Unreadable) else None if found.runs else "not_an_erasure",
     )
 
 

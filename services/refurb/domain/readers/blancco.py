@@ -16,7 +16,7 @@ from xml.parsers import expat
 from services.refurb.domain.readers.facts import DEEPEST, Facts, Unusable, identifier, moment, words
 from shared.events.refurb import ErasureRun
 
-MOST_ELEMENTS = 200_000
+MOST_ELEMENTS = 50_000
 MOST_RUNS = 200
 STATES = {
     "successful": "ok",

@@ -4,7 +4,19 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from services.refurb.domain.readers import blancco, hdparm, nvme, nwipe, statements
+from services.refurb.domain.readers import (
+    blancco,
+    dmidecode,
+    hdparm,
+    lshw,
+    nvme,
+    nwipe,
+    records,
+    sheets,
+    smartctl,
+    statements,
+    workbench,
+)
 from services.refurb.domain.readers.facts import LARGEST, Facts, Unreadable, Unusable, parsed
 
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n)")
@@ -13,11 +25,17 @@ NOT_TEXT = (b"%PDF-", b"\x89PNG", b"\xff\xd8\xff", b"\x1f\x8b", b"\xd0\xcf\x11\x
 TEXTS: Sequence[tuple[Callable[[str], bool], Callable[[str], Facts]]] = (
     (nwipe.looks_like, nwipe.facts),
     (hdparm.looks_like, hdparm.facts),
+    (dmidecode.looks_like, dmidecode.facts),
+    (records.looks_like_csv, records.facts_of_csv),
 )
 OBJECTS: Sequence[tuple[Callable[[Any], bool], Callable[[Any], Facts]]] = (
     (statements.looks_like, statements.facts),
     (nvme.looks_like, nvme.facts),
     (blancco.looks_like, blancco.facts),
+    (smartctl.looks_like, smartctl.facts),
+    (lshw.looks_like, lshw.facts),
+    (workbench.looks_like, workbench.facts),
+    (records.looks_like, records.facts),
 )
 
 
@@ -27,13 +45,8 @@ def read(data: bytes) -> Facts | Unreadable:
         return Unreadable(reason="too_large")
     if data.startswith(NOT_TEXT):
         return Unreadable(reason="unsupported_format")
-    text = decoded(data)
-    if text is None or not text.strip():
-        return Unreadable(reason="unreadable")
-    if CONTROL.search(text):
-        return Unreadable(reason="hostile_input")
     try:
-        found = facts(text)
+        found = sheets.facts(data) if sheets.looks_like(data) else facts(plain(data))
     except Unusable as refusal:
         return Unreadable(reason=refusal.code)
     if found is None:
@@ -41,6 +54,16 @@ def read(data: bytes) -> Facts | Unreadable:
     if not (found.runs or found.hardware or found.records):
         return Unreadable(reason="unreadable", tool=found.tool)
     return found
+
+
+def plain(data: bytes) -> str:
+    """The text of a report. Raises Unusable."""
+    text = decoded(data)
+    if text is None or not text.strip():
+        raise Unusable("unreadable")
+    if CONTROL.search(text):
+        raise Unusable("hostile_input")
+    return text
 
 
 def facts(text: str) -> Facts | None:
