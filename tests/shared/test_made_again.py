@@ -91,7 +91,8 @@ async def test_a_reader_that_is_set_back_to_the_beginning_joins_again(ground: Gr
         (place,) = [tp for tp in reader.ready if tp.partition == first[0].partition]
         reader.consumer.seek(place, 1_000)
         with pytest.raises(Outage, match="went_back"):
-            assert [batch async for batch in batches if batch] == []
+            async with asyncio.timeout(30):
+                assert [batch async for batch in batches if batch] == []
     finally:
         await reader.stop()
 
