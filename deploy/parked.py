@@ -8,27 +8,12 @@ from uuid import UUID
 import asyncpg
 import typer
 
+from deploy import aside
 from deploy.operate import DryRun, Services, Stack, age, attempt, opened, run
 from deploy.places import Place
-from shared import parked as aside
 from shared.db import Tx, transaction
 
 parked = typer.Typer(no_args_is_help=True, help="Messages that a service has set aside.")
-
-WAITING = """
-SELECT count(DISTINCT (stream, topic)) FILTER (WHERE why <> 'fork'), count(*) FILTER (WHERE why = 'fork')
-FROM parked WHERE $1::text IS NULL OR topic = $1
-"""
-"""How many streams have something to release, and how many forks there are."""
-
-LISTED = """
-SELECT p.stream, p.topic, p.version, p.type, p.why, p.reason, p.at, p.tries, p.version <= coalesce(s.version, 0) + 1 AS head,
-       count(*) OVER (PARTITION BY p.stream, p.topic) AS waiting
-FROM parked p LEFT JOIN seen s USING (stream, topic) ORDER BY head DESC, p.at, p.version LIMIT $1
-"""
-"""What is set aside, heads of streams first, oldest first."""
-SHOWN = "SELECT * FROM parked WHERE stream = $1 AND version = $2 ORDER BY topic, mark"
-"""One message with its bytes; more than one when its number was forked."""
 
 Stream = Annotated[UUID, typer.Argument(help="The stream, as `maillon parked list` names it.")]
 
@@ -48,7 +33,7 @@ async def _list_parked(found: Sequence[Place], limit: int) -> int:
     async with opened(found) as pools:
         for name, pool in pools.items():
             async with transaction(pool, readonly=True) as tx:
-                rows = await tx.connection.fetch(LISTED, limit)
+                rows = await tx.connection.fetch(aside.LISTED, limit)
                 total = await tx.connection.fetchval("SELECT count(*) FROM parked")
             for row in rows:
                 where = f"{row['topic']} {row['stream']} {row['version']}"
@@ -78,7 +63,7 @@ async def _show_parked(found: Sequence[Place], stream: UUID, version: int) -> in
     async with opened(found) as pools:
         for name, pool in pools.items():
             async with transaction(pool, readonly=True) as tx:
-                rows = await tx.connection.fetch(SHOWN, stream, version)
+                rows = await tx.connection.fetch(aside.SHOWN, stream, version)
             for row in rows:
                 shown += 1
                 typer.echo(f"service   {name}")
@@ -133,7 +118,7 @@ async def _release_many(found: Sequence[Place], topic: str | None, *, dry_run: b
     async with opened(found) as pools:
         for name, pool in pools.items():
             async with attempt(pool, dry_run=dry_run) as tx:
-                streams, forks = await tx.connection.fetchrow(WAITING, topic) or (0, 0)
+                streams, forks = await tx.connection.fetchrow(aside.WAITING, topic) or (0, 0)
                 count = await aside.release(tx, topic=topic)
             total += count
             if count:

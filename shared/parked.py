@@ -1,7 +1,7 @@
 """Messages set aside: kept whole with the reason, released in order, or passed over with a reason that is kept.
 
 Who mends it: `early` (a fact of another stream is not here yet), `gap` and `blocked` (one before it is missing or waits)
-release themselves; `refused`, `malformed`, `unstorable`, `bug` and `fork` wait for people.
+release themselves; `refused`, `malformed`, `unstorable`, `bug` and `fork` wait for people (`maillon parked`).
 """
 
 import json
@@ -160,58 +160,6 @@ async def unblock(tx: Tx, streams: Sequence[UUID], topics: Sequence[str]) -> Non
         streams,
         topics,
     )
-
-
-async def release(tx: Tx, stream: UUID | None = None, topic: str | None = None) -> int:
-    """Ask that what is parked (of a stream, of a topic, or all) be tried again, in order. Returns how many. A fork stays: skip it."""
-    status = await tx.connection.execute(
-        "UPDATE parked SET why = 'early', reason = 'released: ' || reason, again_at = now() "
-        "WHERE why <> 'fork' AND ($1::uuid IS NULL OR stream = $1) AND ($2::text IS NULL OR topic = $2)",
-        stream,
-        topic,
-    )
-    return int(status.split()[-1])
-
-
-async def skip(tx: Tx, stream: UUID, version: int, because: str) -> int:
-    """Pass over a message for good, with a reason that is kept; what follows it may go on. Returns how many rows went (0: none there).
-
-    Only the head of a stream can be passed over: skipping one in the middle would let its successors build on a hole unseen.
-    """
-    rows = await tx.connection.fetch(
-        """
-        DELETE FROM parked p WHERE p.stream = $1 AND p.version = $2
-          AND p.version <= 1 + coalesce((SELECT s.version FROM seen s WHERE s.stream = p.stream AND s.topic = p.topic), 0)
-        RETURNING p.stream, p.topic, p.version, p.mark, p.type, p.why, p.reason
-        """,
-        stream,
-        version,
-    )
-    for row in rows:
-        await tx.connection.execute(
-            "INSERT INTO skipped VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING",
-            row["stream"],
-            row["topic"],
-            row["version"],
-            row["mark"],
-            row["type"],
-            f"{row['why']}: {row['reason']}",
-            because,
-            tx.now,
-        )
-        if row["why"] != "fork":
-            await tx.connection.execute(
-                """
-                INSERT INTO seen (stream, topic, version, mark) VALUES ($1, $2, $3, $4)
-                ON CONFLICT (stream, topic) DO UPDATE SET version = excluded.version, mark = excluded.mark
-                """,
-                row["stream"],
-                row["topic"],
-                row["version"],
-                row["mark"],
-            )
-    await unblock(tx, [r["stream"] for r in rows], [r["topic"] for r in rows])
-    return len(rows)
 
 
 PATIENCE = timedelta(minutes=2)

@@ -6,9 +6,8 @@ from uuid import UUID, uuid4
 
 import time_machine
 
-from deploy.parked import LISTED
+from deploy.aside import LISTED, release, skip
 from shared.db import transaction
-from shared.parked import release, skip
 from tests.shared.counter import DISK_FULL, Added, Asked, Told, counter_id
 from tests.support.platform import until
 from tests.support.service import Publisher, Site
