@@ -150,7 +150,7 @@ class Chain:
             assert answer.status_code == 201, answer.text
             self.given.append(name)
 
-    async def settled(self, timeout_s: float = 60) -> None:
+    async def settled(self, timeout_s: float = 150) -> None:
         """Wait until each donation has its consignment, told, heard and noted, and nothing waits; then all must agree."""
         await until(self.agreed, timeout_s)
         assert await self.differences() == []
