@@ -115,7 +115,7 @@ async def test_what_is_parked_is_listed_heads_first(ops: Ops) -> None:
     assert said.lines[0] == "intake: 0 set aside"
     head = said.lines[1]
     assert head.startswith(f"> routing  {TOPIC} {stream} 1  intake.donation_offered.v1  malformed: contract ")
-    assert head.endswith("(0 s, tried 1x, 2 waiting in its stream)")
+    assert head.endswith(" s, tried 1x, 2 waiting in its stream)")
     assert said.lines[2].startswith(f"  routing  {TOPIC} {stream} 2  intake.donation_accepted.v1  blocked: waits for number 1")
     assert said.last == "routing: 2 set aside"
     assert (await ops("parked", "list", "--limit", 1)).last == "routing: 2 set aside, 1 shown (--limit)"
