@@ -18,19 +18,8 @@ OPTIONS = ("--seconds", "12", "--rate", "3", "--worked", "0.15", "--longest", "3
 
 @pytest.mark.timeout(420)
 async def test_everything_is_there_once_after_some_seconds_under_fire(capsys: pytest.CaptureFixture[str]) -> None:
-    argv = [
-        "--seconds",
-        str(SECONDS),
-        "--longest",
-        "4",
-        "--patience",
-        "120",
-        "--seed",
-        os.environ.get("MAILLON_FAULTS_SEED", "7"),
-    ]
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.faults", *argv, cwd=ROOT, stdout=PIPE, stderr=STDOUT
-    )
+    argv = (sys.executable, "-m", "tests.faults", *OPTIONS, "--seed", os.environ.get("MAILLON_FAULTS_SEED", "7"))
+    process = await asyncio.create_subprocess_exec(*argv, cwd=ROOT, stdout=PIPE, stderr=STDOUT)
     try:
         async with asyncio.timeout(400):
             said = (await process.communicate())[0].decode()

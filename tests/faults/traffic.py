@@ -112,9 +112,13 @@ class Traffic:
         works = [*(w.listen() for w in self.workshops), self._take_in(), self._sell(), self._donate()]
         self._always = [asyncio.create_task(work) for work in works]
 
-    async def finish(self, seconds: float) -> bool:
-        """No new donations; what was begun is brought to its end. False when that takes longer."""
+    def stop(self) -> None:
+        """No new donations from now on."""
         self._stopping.set()
+
+    async def finish(self, seconds: float) -> bool:
+        """What was begun is brought to its end. False when that takes longer."""
+        self.stop()
         quiet = 0
         deadline = asyncio.get_running_loop().time() + seconds
         while quiet < 6 and not self.trouble:
