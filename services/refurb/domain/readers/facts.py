@@ -15,11 +15,13 @@ from shared.events.refurb import ErasureRun
 LOCAL = ZoneInfo("Europe/Paris")
 """Times without an offset are local ones."""
 LARGEST = 16 * 1024 * 1024
-LARGEST_JSON = 4 * 1024 * 1024
-"""Characters. Above it, a hostile text could take more memory than a reader may have."""
+LARGEST_JSON = 3 * 1024 * 1024
+"""Characters. Above it, a hostile text could take more time and memory than a reader may have."""
+LARGEST_OTHER = 4 * 1024 * 1024
+"""The same for XML and for the texts whose readers take them in whole."""
 DEEPEST = 64
 WHEN = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:?\d\d)?")
-BESIDE_BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*"|[^\[\]{}"]+', re.DOTALL)
+BESIDE_BRACKETS = re.compile(r'"(?:[^"\\]++|\\.)*+"|[^\[\]{}"]++', re.DOTALL)
 
 
 class Unusable(ValueError):

@@ -15,6 +15,7 @@ from shared.events.base import Medium
 
 Node = Mapping[str, Any]
 MOST_DISKS = 64
+MOST_NODES = 20_000
 NVME = re.compile(r"/dev/nvme\d+")
 NAMESPACE = re.compile(r"/dev/nvme\d+n\d+")
 
@@ -49,12 +50,16 @@ def machine(root: Node) -> Hardware:
 
 
 def tree(root: Node) -> Iterator[Node]:
-    """Every node. The depth was bounded when the text was parsed."""
-    yield root
-    children = root.get("children")
-    for child in children if isinstance(children, list) else ():
-        if isinstance(child, Mapping):
-            yield from tree(child)
+    """Every node, from above. Raises Unusable when there are too many."""
+    left = [root]
+    for _ in range(MOST_NODES):
+        if not left:
+            return
+        node = left.pop()
+        yield node
+        children = node.get("children")
+        left += [child for child in reversed(children) if isinstance(child, Mapping)] if isinstance(children, list) else []
+    raise Unusable("too_large")
 
 
 def disk(node: Node) -> Medium | None:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC
 from typing import Any
 
-from services.refurb.domain.readers.facts import Facts, count, identifier, moment, part, words
+from services.refurb.domain.readers.facts import Facts, Unusable, count, identifier, moment, part, words
 from shared.events.refurb import ErasureRun
 
 STATUS = {
@@ -24,6 +24,7 @@ STATUS = {
 ACTIONS = {2: "sanitize block erase", 3: "sanitize overwrite", 4: "sanitize crypto erase"}
 SANICAP = {2: 0b010, 3: 0b100, 4: 0b001}
 """The bit of `sanicap` by which a controller says that it can do the action."""
+MOST_DEVICES = 64
 AT_REST = 65535
 """`sprog` when no sanitize operation is under way."""
 LOG = {"sprog", "sstat", "cdw10_info", "sanitize_state_information", "time_post_verification_dealloc"} | {
@@ -59,6 +60,8 @@ def read(content: Mapping[str, Any]) -> Iterator[ErasureRun]:
     found = logs(content["sanitize_log"] if wrapped else content)
     capacity = count(part(controller, "tnvmcap")) or None
     started, ended = (moment(content.get(name)) if wrapped else None for name in ("started_at", "ended_at"))
+    if len(found) > MOST_DEVICES:
+        raise Unusable("too_large")
     for device, log in found.items():
         outcome = outcome_of(log, controller)
         alone = len(found) == 1 and same(device, content.get("device")) and tells_all(controller)

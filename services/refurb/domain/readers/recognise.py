@@ -17,13 +17,12 @@ from services.refurb.domain.readers import (
     statements,
     workbench,
 )
-from services.refurb.domain.readers.facts import LARGEST, Facts, Unreadable, Unusable, parsed
+from services.refurb.domain.readers.facts import LARGEST, LARGEST_OTHER, Facts, Unreadable, Unusable, parsed
 
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n)")
 NOT_TEXT = (b"%PDF-", b"\x89PNG", b"\xff\xd8\xff", b"\x1f\x8b", b"\xd0\xcf\x11\xe0", b"PK\x05\x06", b"Rar!", b"7z\xbc\xaf")
 """How files begin that people attach and that no reader is for: PDF, pictures, archives, old Office files."""
 TEXTS: Sequence[tuple[Callable[[str], bool], Callable[[str], Facts]]] = (
-    (nwipe.looks_like, nwipe.facts),
     (hdparm.looks_like, hdparm.facts),
     (dmidecode.looks_like, dmidecode.facts),
     (records.looks_like_csv, records.facts_of_csv),
@@ -68,6 +67,10 @@ def plain(data: bytes) -> str:
 
 def facts(text: str) -> Facts | None:
     """Ask the reader of the format. None: there is none. Raises Unusable."""
+    if nwipe.looks_like(text):
+        return nwipe.facts(text)
+    if len(text) > LARGEST_OTHER:
+        raise Unusable("too_large")
     for fits, reader in TEXTS:
         if fits(text):
             return reader(text)

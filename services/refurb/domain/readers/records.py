@@ -7,6 +7,7 @@ of 77 makers, the statuses of telephones' forms and what stands above the forms'
 
 import csv
 import io
+import itertools
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -77,14 +78,14 @@ def facts_of_csv(text: str) -> Facts:
     head = text.partition("\n")[0]
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=";" if head.count(";") > head.count(",") else ",", strict=True)
     try:
-        return facts_of_rows(list(reader))
+        return facts_of_rows(list(itertools.islice(reader, MOST_ROWS + 2)))
     except csv.Error as error:
         raise Unusable("unreadable") from error
 
 
 def facts_of_rows(rows: Sequence[Sequence[Any]]) -> Facts:
     """The records of a table: the 27 fields, or one of the two forms. Raises Unusable."""
-    if len(rows) > MOST_ROWS:
+    if len(rows) > MOST_ROWS + 1:
         raise Unusable("too_large")
     header = [str(name).strip() for name in rows[0]] if rows else []
     if {"typeMateriel", "numeroSerie"} <= set(header):

@@ -15,11 +15,11 @@ from services.refurb.domain.readers.facts import Facts, Unusable
 from services.refurb.domain.readers.records import facts_of_rows
 
 MOST_PARTS = 200
-MOST_BYTES = 24 * 1024 * 1024
+MOST_BYTES = 16 * 1024 * 1024
 """Of all parts unpacked."""
-MOST_CELLS = 400_000
+MOST_CELLS = 250_000
 """Rows times columns of the rectangle that a sheet's cells span."""
-CELL = re.compile(rb"""\b(?:r|ref) *= *["'] *([A-Z]{1,3})(\d{1,7})(?::([A-Z]{1,3})(\d{1,7}))?""")
+CELL = re.compile(rb"""\b(?:r|ref) *= *["'] *([A-Za-z]{1,3})(\d{1,7})(?::([A-Za-z]{1,3})(\d{1,7}))?""")
 MAGIC = b"PK\x03\x04"
 
 
@@ -37,6 +37,10 @@ def facts(data: bytes) -> Facts:
         if isinstance(error, Unusable):
             raise
         raise Unusable("unreadable") from error
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":
+            raise
+        raise Unusable("unreadable") from error  # a panic of the library's own, which is no Exception
     return facts_of_rows(rows)
 
 
@@ -79,6 +83,6 @@ def inspect(content: bytes) -> None:
 def column(name: bytes) -> int:
     """A is 1, Z 26, AA 27."""
     number = 0
-    for letter in name:
+    for letter in name.upper():
         number = number * 26 + letter - 64
     return number
