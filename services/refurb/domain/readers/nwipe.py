@@ -14,6 +14,8 @@ from services.refurb.domain.readers.facts import LOCAL, Facts, Unusable, identif
 from shared.events.refurb import ErasureRun
 
 MOST_RUNS = 200
+LONGEST_LINE = 4_000
+"""Characters. The tool's own are below 300."""
 MOST_LINES = 20_000
 """A run of 20 media with 7 verified passes in 3 rounds prints about 3,000. Above: `too_large`, so that reading stays below a second."""
 TIME = r"\[(\d{4}/\d\d/\d\d \d\d:\d\d:\d\d)\] "
@@ -138,6 +140,8 @@ def read(text: str) -> list[ErasureRun]:
     if text.count("\n") > MOST_LINES:
         raise Unusable("too_large")
     lines = text.replace("\r\n", "\n").split("\n")
+    if max(map(len, lines)) > LONGEST_LINE:
+        raise Unusable("too_large")
     found = list(runs(lines))
     facts = [fact for run in found for fact in facts_of(run, lines)]
     if len(facts) > MOST_RUNS:
