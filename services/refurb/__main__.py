@@ -15,12 +15,10 @@ from pathlib import Path
 
 import yaml
 
-from services.refurb.app import build, document
 from services.refurb.domain import cases, contract, gradesheet, grading, judge
 from services.refurb.domain.readers.facts import LARGEST
 from services.refurb.domain.readers.recognise import decoded
-from services.refurb.settings import DATA, RefurbSettings
-from shared.run import run
+from services.refurb.settings import DATA, RefurbSettings, document
 
 PARTNERS = Path(__file__).parents[2] / "docs" / "partners"
 
@@ -103,4 +101,7 @@ def tool(arguments: list[str]) -> int:
 if __name__ == "__main__":
     if len(sys.argv) > 1:
         sys.exit(tool(sys.argv[1:]))
+    from services.refurb.app import build  # the tools need neither web nor database
+    from shared.run import run
+
     run(build, RefurbSettings)

@@ -1,14 +1,12 @@
 """How refurb is put together. Read downwards; nothing happens at import."""
 
 from pathlib import Path
-from typing import Any, get_args
-
-import yaml
+from typing import get_args
 
 from services.refurb import jobs, pages, web
 from services.refurb.domain import arrival, consignment, device, grading, judge, life, receipt
 from services.refurb.reactions import Partners, reactions
-from services.refurb.settings import DATA, RefurbSettings
+from services.refurb.settings import DATA, RefurbSettings, document
 from services.refurb.store import (
     ARRIVALS,
     CAPACITIES,
@@ -143,9 +141,3 @@ def build(settings: RefurbSettings) -> Service:
         },
         background=(jobs.book_keeper(book),),
     )
-
-
-def document(file: Path) -> dict[str, Any]:
-    """Read a YAML mapping of ours."""
-    loaded: dict[str, Any] = yaml.safe_load(file.read_text("utf-8"))
-    return loaded

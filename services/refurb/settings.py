@@ -1,12 +1,20 @@
 """What is particular to refurb."""
 
 from pathlib import Path
+from typing import Any
 
+import yaml
 from pydantic import Field
 
 from shared.settings import Settings
 
 DATA = Path(__file__).with_name("data")
+
+
+def document(file: Path) -> dict[str, Any]:
+    """Read a YAML mapping of ours."""
+    loaded: dict[str, Any] = yaml.safe_load(file.read_text("utf-8"))
+    return loaded
 
 
 class RefurbSettings(Settings):

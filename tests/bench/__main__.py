@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from shared import log
-from tests.bench import chain, growth, throughput
+from tests.bench import chain, growth, judging, throughput
 from tests.support.platform import new_folder, started_platform
 
 ROOT = Path(__file__).parents[2]
@@ -47,7 +47,7 @@ async def whole() -> AsyncIterator[str]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-BENCHES = {"kernel": kernel, "chain": whole, "growth": grown}
+BENCHES = {"judge": judging.measure, "kernel": kernel, "chain": whole, "growth": grown}
 
 
 async def main(chosen: list[str]) -> int:

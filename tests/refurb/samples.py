@@ -8,10 +8,9 @@ from uuid import UUID
 
 import yaml
 
-from services.refurb.app import document
 from services.refurb.domain import cases, grading, judge
 from services.refurb.domain.device import ReceiveDevice
-from services.refurb.settings import DATA
+from services.refurb.settings import DATA, document
 from shared.events.base import Medium, stream_id
 from shared.events.refurb import DeviceAudited, DeviceReceived, EvidenceFiled
 

@@ -20,7 +20,7 @@ from shared.events.base import Medium
 from tests.refurb.samples import POLICY, log
 from tests.refurb.test_readers import DISKS, DMI, LSHW, RECORD, WORKBENCH, csv_of, workbook
 
-EXAMPLES = int(os.environ.get("EXAMPLES", "20"))
+EXAMPLES = int(os.environ.get("EXAMPLES", "10"))
 REPORTS: dict[str, bytes] = {
     "nwipe": log("d04"),
     "blancco": log("d16"),
@@ -79,7 +79,7 @@ def test_a_report_with_pieces_exchanged_has_an_answer(name: str, data: st.DataOb
     answered(report)
 
 
-@pytest.mark.parametrize("name", [name for name in sorted(REPORTS) if REPORTS[name][:1] in {b"{", b"["}])
+@pytest.mark.parametrize("name", ["destruction", "lshw", "nvme", "record", "reset", "smartctl", "workbench"])
 @made
 @given(data=st.data())
 def test_a_report_with_a_value_of_another_kind_has_an_answer(name: str, data: st.DataObject) -> None:
