@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from shared import log
-from tests.bench import chain, growth, judging, throughput
+from tests.bench import chain, growth, isolation, judging, throughput
 from tests.support.platform import new_folder, started_platform
 
 ROOT = Path(__file__).parents[2]
@@ -37,6 +37,17 @@ async def grown() -> AsyncIterator[str]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+async def cells() -> AsyncIterator[str]:
+    """One cell's flood against another's wait."""
+    folder = new_folder("bench-")
+    try:
+        async with started_platform() as platform:
+            async for found in isolation.measure(platform, folder):
+                yield found
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 async def whole() -> AsyncIterator[str]:
     """The five services."""
     folder = new_folder("bench-")
@@ -47,7 +58,7 @@ async def whole() -> AsyncIterator[str]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-BENCHES = {"judge": judging.measure, "kernel": kernel, "chain": whole, "growth": grown}
+BENCHES = {"judge": judging.measure, "kernel": kernel, "chain": whole, "growth": grown, "isolation": cells}
 
 
 async def main(chosen: list[str]) -> int:
