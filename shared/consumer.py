@@ -7,7 +7,7 @@ messages are answered with a receipt instead.
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -24,6 +24,10 @@ from shared.inbox import Inbox, save_cursor
 from shared.log import log
 from shared.message import Message
 from shared.parked import FOR_PEOPLE, PATIENCE, Parked, Waiting, due, explain, hopeful, park, settle
+from shared.turns import in_turn
+
+LARGE = 64 * 1024
+"""Bytes from which on a message is understood beside the loop."""
 
 Reaction = Callable[[Message, Any], Sequence[Command]]
 Reactions = Mapping[type[Event], Reaction]
@@ -66,7 +70,14 @@ class Consumer:
 
     async def process(self, messages: Sequence[Message]) -> None:
         """Deal with `messages`, in order: when this returns, each has had its effect, once, or is parked."""
-        await self.settle([(message, self.commands(message)) for message in messages])
+        await self.settle(await self.understood(messages))
+
+    async def understood(self, messages: Iterable[Message]) -> list[Pair]:
+        """What follows from each message. A large one is read in a thread: its parsing could hold up all cells of this process."""
+        return [
+            (m, self.commands(m) if len(m.value) < LARGE else await asyncio.to_thread(self.commands, m))
+            async for m in in_turn(messages)
+        ]
 
     async def settle(self, batch: Sequence[Pair]) -> None:
         """One transaction for all; halves of it where the database refuses one of them; the one that is left is parked or answered.
@@ -137,7 +148,7 @@ class Consumer:
         parked: list[Parked] = []
         left: set[int] = set()
         answers: list[tuple[Message, Exception]] = []
-        for message, commands in batch:
+        async for message, commands in in_turn(batch):
             failed = self.one(inbox, work, message, commands, released=released is not None)
             if failed is None:
                 continue
@@ -195,13 +206,13 @@ class Consumer:
             return []
         parked: list[Parked] = []
         written: list[tuple[Message, Exception, Sequence[Command]]] = []
-        for message, error in answers:
+        async for message, error in in_turn(answers):
             try:
                 written.append((message, error, self.outside.reject(message, error)))
             except Exception as bug:  # noqa: BLE001 kept for people, and the others go on
                 parked.append(unanswered(inbox, message, error, bug))
         await work.load(tx, (command for _, _, commands in written for command in commands))
-        for message, error, commands in written:
+        async for message, error, commands in in_turn(written):
             try:
                 work.carry_out(commands, message.headers.get("traceparent"))
             except Exception as bug:  # noqa: BLE001 kept for people, and the others go on
@@ -238,7 +249,7 @@ class Consumer:
 
     async def release_group(self, waiting: Sequence[Waiting]) -> int:
         """Release some streams in one transaction; one by one where the database refuses that."""
-        batch = [(w.message, self.commands(w.message)) for w in waiting]
+        batch = await self.understood(w.message for w in waiting)
         released = {id(w.message): w for w in waiting}
         try:
             async with transaction(self.pool) as tx:

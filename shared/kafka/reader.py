@@ -11,6 +11,7 @@ from shared.errors import Outage
 from shared.kafka.wire import LARGEST_REQUEST, Access, decode, unreadable
 from shared.log import log
 from shared.message import Message
+from shared.turns import in_turn
 
 BATCH_MESSAGES = 2_000
 BATCH_BYTES = 8 * 1024 * 1024
@@ -115,7 +116,7 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
                         "went_back", topic=tp.topic
                     )  # aiokafka found the topic shorter and began anew: join again and look
                 topic = tp.topic.removeprefix(self.prefix)
-                for record in records:
+                async for record in in_turn(records):
                     message = decode(record, topic, outside=self.outside(topic))
                     size = len(message.value) + sum(map(len, message.headers.values()))
                     if batch and weight + size > BATCH_BYTES:

@@ -24,6 +24,7 @@ from shared.db import Row
 from shared.errors import Outage
 from shared.events.base import stream_id
 from shared.message import Message
+from shared.turns import in_turn
 
 AWAY = (KafkaError, OSError, TimeoutError, Outage)
 """The broker, or the way to it, is away: wait and try again."""
@@ -178,7 +179,7 @@ async def deliver(producer: AIOKafkaProducer, topic: str, partitions: int, messa
             ):  # the batch before it has not left yet: its partition is held up, and this one keeps its turn
                 continue
 
-    for key, value, headers in messages:
+    async for key, value, headers in in_turn(messages):
         size = len(key or b"") + len(value) + sum(len(k) + len(v) for k, v in headers)
         if size > LARGEST_REQUEST - 1_000:
             raise MessageSizeTooLargeError(
@@ -234,7 +235,7 @@ class Sender:
     async def send(self, topic: str, rows: Sequence[Row]) -> dict[int, int]:
         """Send events of one topic, in order. Returns the next offset of each partition, when all are acknowledged."""
         return await self.put(
-            topic, [(str(row["stream"]).encode(), row["data"].encode(), envelope(row, self.source)) for row in rows]
+            topic, ((str(row["stream"]).encode(), row["data"].encode(), envelope(row, self.source)) for row in rows)
         )
 
     async def put(self, topic: str, messages: Iterable[Outgoing]) -> dict[int, int]:
