@@ -21,6 +21,9 @@ from shared.events.base import Event
 LARGEST = 500_000
 """Bytes of one event. Above the broker's limit it would stop the relay for ever, so it is refused before it exists."""
 
+PIECE = 500
+"""Rows written by one statement: making its arguments keeps the loop, and with it every other cell of the process."""
+
 
 class Command(Protocol):
     """What someone wants to happen to the aggregate `id`."""
@@ -123,12 +126,16 @@ class Work:
         """Write what happened and what it made. Two writers of one stream: the later one fails, and is tried again."""
         if not self.recorded:
             return
-        await insert(tx, self.recorded, outbox=True)
+        rows = sorted(self.recorded, key=lambda r: (r.stream.int, r.version))
+        for n in range(0, len(rows), PIECE):
+            await insert(tx, rows[n : n + PIECE], outbox=True)
         changed: defaultdict[Aggregate, dict[UUID, Versioned]] = defaultdict(dict)
         for stream, aggregate in self.touched.items():
             changed[aggregate][stream] = self.states[stream]
         for aggregate, states in sorted(changed.items(), key=lambda pair: pair[0].name):
-            await aggregate.rows.save(tx, states)
+            ids = sorted(states, key=lambda i: i.int)
+            for n in range(0, len(ids), PIECE):
+                await aggregate.rows.save(tx, {i: states[i] for i in ids[n : n + PIECE]})
 
 
 def record(aggregate: Aggregate, stream: UUID, before: Versioned, now: Versioned, event: Event, trace: str | None) -> Recorded:
