@@ -7,6 +7,7 @@ loses nothing: what is not committed is read again, what is not sent is sent at 
 
 import asyncio
 import base64
+import gc
 import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -270,6 +271,7 @@ def run(build: Callable[[S], Service], kind: type[S]) -> None:
         sys.exit(f"{kind.__name__}: {wrong}")
     logging.configure(settings.log_format, service=settings.service, replica=settings.replica)
     app, _ = assemble(build(settings))
+    gc.freeze()  # what was imported stays: looking through it for garbage took 110 ms each time, and every cell waited
     try:
         uvloop.run(serve(app, settings))
     except FatalError:
