@@ -8,6 +8,7 @@ messages are answered with a receipt instead.
 import asyncio
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -28,6 +29,8 @@ from shared.turns import in_turn
 
 LARGE = 64 * 1024
 """Bytes from which on a message is understood beside the loop."""
+LARGE_BATCH = 100
+"""Messages beyond which a batch takes its turn after those of other cells."""
 
 Reaction = Callable[[Message, Any], Sequence[Command]]
 Reactions = Mapping[type[Event], Reaction]
@@ -67,10 +70,15 @@ class Consumer:
     """Told after each commit that there may be something to send."""
     hopeful: set[str] = field(default_factory=set)
     """Topics with something parked that releases itself: looked at several times a second, the others now and then."""
+    large_batches: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))
 
     async def process(self, messages: Sequence[Message]) -> None:
-        """Deal with `messages`, in order: when this returns, each has had its effect, once, or is parked."""
-        await self.settle(await self.understood(messages))
+        """Deal with `messages`, in order: when this returns, each has had its effect, once, or is parked.
+
+        Cells with large batches stand in line: otherwise they would share out all connections, and small batches wait for them all.
+        """
+        async with self.large_batches if len(messages) > LARGE_BATCH else nullcontext():
+            await self.settle(await self.understood(messages))
 
     async def understood(self, messages: Iterable[Message]) -> list[Pair]:
         """What follows from each message. A large one is read in a thread: its parsing could hold up all cells of this process."""
