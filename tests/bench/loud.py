@@ -24,7 +24,12 @@ SLICE_S = 0.02
 
 def envelope(refurbisher: str, kind: str) -> list[tuple[str, bytes]]:
     """The headers of a new message of a partner."""
-    told = {"ce_specversion": "1.0", "ce_id": str(uuid4()), "ce_source": f"/{refurbisher}/workshop", "ce_type": f"partner.{kind}.v1"}
+    told = {
+        "ce_specversion": "1.0",
+        "ce_id": str(uuid4()),
+        "ce_source": f"/{refurbisher}/workshop",
+        "ce_type": f"partner.{kind}.v1",
+    }
     return [(name, value.encode()) for name, value in told.items()]
 
 

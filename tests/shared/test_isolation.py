@@ -7,10 +7,10 @@ import asyncio
 import gc
 import json
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
 import pytest_asyncio
@@ -21,8 +21,7 @@ from shared.db import connect
 from shared.kafka.wire import Sender
 from shared.message import Message
 from shared.migrate import migrate
-from shared.outbox import Relay
-from tests.shared.counter import AGGREGATES, MIGRATIONS, OUTSIDE, REACTIONS, Asked, Told, counter_id
+from tests.shared.counter import AGGREGATES, MIGRATIONS, OUTSIDE, REACTIONS, Asked, Told
 from tests.support.platform import until
 from tests.support.service import Ground, Site
 
@@ -85,7 +84,7 @@ async def test_a_batch_of_thousands_lets_the_others_go_on_within_it(consumer: Co
 
 
 async def test_a_message_that_is_long_to_read_is_read_beside_the_loop(database: str) -> None:
-    def read(_: Message, event: Told) -> list[object]:
+    def read(_: Message, __: Told) -> list[object]:
         return [0 for n in range(3_000_000) if n < 0]
 
     pool = await connect(database, name="test")
@@ -184,5 +183,7 @@ async def test_one_cell_flooded_and_poisoned_keeps_no_receipt_from_another(count
         await publishing
     assert within >= 5
     assert took_s / within < 10 * pace_s, f"{within} receipts in {took_s:.1f} s of flood, one each {pace_s:.3f} s before"
-    codes = await counter.desk.pool.fetch("SELECT code, count(*)::int FROM replies WHERE cell = 'ara' GROUP BY code ORDER BY code")
+    codes = await counter.desk.pool.fetch(
+        "SELECT code, count(*)::int FROM replies WHERE cell = 'ara' GROUP BY code ORDER BY code"
+    )
     assert [tuple(row) for row in codes] == [("accepted", 3_000), ("contract", 1_000), ("unlucky", 500)]

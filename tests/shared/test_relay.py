@@ -143,6 +143,35 @@ async def test_one_relay_sends_and_its_successor_takes_over_when_its_session_die
         await pool.close()
 
 
+async def test_a_relay_split_off_for_a_few_cells_sends_for_all_only_where_nobody_else_does(
+    pool: "asyncpg.Pool[asyncpg.Record]", database: str
+) -> None:
+    """Its process is flooded, perhaps: the process of all cells begins again, and finds the lock free."""
+
+    async def send(_: str, rows: Sequence[asyncpg.Record]) -> dict[int, int]:
+        return {0: rows[-1]["version"]}
+
+    relays = {"first": Relay(database, send), "again": Relay(database, send), "few": Relay(database, send, patience_s=2.0)}
+    tasks = {"first": asyncio.create_task(relays["first"].run())}
+    try:
+        await until(lambda: relays["first"].leading)
+        tasks["few"] = asyncio.create_task(relays["few"].run())
+        await asyncio.sleep(0.6)
+        await ended(tasks["first"])
+        await asyncio.sleep(0.6)
+        assert not relays["few"].leading
+        tasks["again"] = asyncio.create_task(relays["again"].run())
+        await until(lambda: relays["again"].leading)
+        await asyncio.sleep(2.5)
+        assert not relays["few"].leading
+        await ended(tasks["again"])
+        await until(lambda: relays["few"].leading)
+    finally:
+        for task in tasks.values():
+            await ended(task)
+        await pool.close()
+
+
 async def test_what_is_sent_is_deleted_only_after_its_acknowledgement(
     pool: "asyncpg.Pool[asyncpg.Record]", database: str
 ) -> None:

@@ -75,6 +75,11 @@ class Process:
         async with asyncio.timeout(timeout_s):
             return await self.child.wait()
 
+    async def stop(self) -> int:
+        """SIGTERM: it ends its batch and sends what is recorded. Gives the exit status."""
+        self.signal(signal.SIGTERM)
+        return await self.ended(30)
+
     async def kill(self) -> None:
         """SIGKILL, and wait until it is gone."""
         if self.alive:
