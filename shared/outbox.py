@@ -25,7 +25,7 @@ Sending = tuple["asyncio.Task[Mapping[int, int]]", Sequence[asyncpg.Record]]
 """A send under way and what it sends: a slow topic makes no other wait."""
 
 LOCK = "SELECT pg_try_advisory_lock(hashtext(current_schema()), hashtext('relay'))"
-UNLOCK = "SELECT pg_advisory_unlock(hashtext(current_schema()), hashtext('relay'))"
+FREE = f"SELECT CASE WHEN ({LOCK}) THEN ({LOCK.replace('try_advisory_lock', 'advisory_unlock')}) ELSE false END"
 
 NEXT = """
 WITH RECURSIVE topics AS (
@@ -105,15 +105,12 @@ class Relay:
 
     async def take_lock(self, connection: "asyncpg.Connection[asyncpg.Record]") -> None:
         """Ask until the lock is ours: found free twice in a row where another process should have it first."""
-        patient = not self.patience_s
         while True:
-            free = await connection.fetchval(LOCK)
-            if free and patient:
-                return
-            if free:
-                await connection.execute(UNLOCK)
-            patient = free or not self.patience_s
-            await asyncio.sleep(self.patience_s if free else 0.5)
+            if not self.patience_s or await connection.fetchval(FREE):
+                await asyncio.sleep(self.patience_s)
+                if await connection.fetchval(LOCK):
+                    return
+            await asyncio.sleep(0.5)
 
     async def turn(self, connection: "asyncpg.Connection[asyncpg.Record]") -> int:
         """Send a share of each topic that neither rests nor is being sent. Returns how many were sent by the end of this turn.

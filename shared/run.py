@@ -105,7 +105,7 @@ class Running:
         await known_to_the_broker(access)
         await patiently(lambda: self.catch_up(pool, access, names))
         sender = Sender(access, f"/maillon/{settings.service}")
-        serves_most = "*" in map(str.strip, settings.cells.split(","))
+        serves_most = "*" in settings.cells.replace(" ", "").split(",")
         self.relay = Relay(url, sender.send, patience_s=0.0 if serves_most else 5.0)
         desk = Desk(
             settings=settings,
