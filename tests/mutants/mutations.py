@@ -6,6 +6,7 @@ CONSUMER = "tests/shared/test_consumer.py"
 CRASHES = "tests/shared/test_crashes.py"
 HISTORY = "tests/shared/test_history.py"
 HOSTILE = "tests/shared/test_hostile.py"
+ISOLATION = "tests/shared/test_isolation.py"
 MADE_AGAIN = "tests/shared/test_made_again.py"
 RELAY = "tests/shared/test_relay.py"
 VAULT = "tests/shared/test_vault.py"
@@ -180,5 +181,21 @@ MUTATIONS = (
         "        await patiently(lambda: self.catch_up(pool, access, names))\n",
         "",
         (f"{HISTORY}::test_a_database_put_back_in_time_reads_again_and_takes_in_what_it_had_published",),
+    ),
+    Mutation(
+        "a batch keeps the loop to itself",
+        "one cell's flood leaves the others their turns",
+        "shared/turns.py",
+        "await asyncio.sleep(0)",
+        "pass",
+        (f"{ISOLATION}::test_a_batch_of_thousands_lets_the_others_go_on_within_it",),
+    ),
+    Mutation(
+        "large batches take all connections",
+        "one cell's flood leaves the others their turns",
+        "shared/consumer.py",
+        "if len(messages) > LARGE_BATCH else",
+        "if False else",
+        (f"{ISOLATION}::test_a_small_batch_waits_for_no_more_than_two_large_ones",),
     ),
 )
