@@ -28,7 +28,7 @@ from shared.aggregate import Aggregates
 from shared.cell import Cell
 from shared.consumer import Consumer, Outside, Reactions
 from shared.db import AWAY as DATABASE_AWAY
-from shared.db import connect
+from shared.db import CLASH, connect
 from shared.desk import Desk
 from shared.history import take_in
 from shared.http import build_app
@@ -203,7 +203,12 @@ async def patiently(attempt: Callable[[], Awaitable[object]]) -> None:
             return
         except (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InsufficientPrivilegeError, asyncpg.PostgresSyntaxError):
             raise
-        except (*DATABASE_AWAY, *BROKER_AWAY) as error:
+        except (
+            *DATABASE_AWAY,
+            *BROKER_AWAY,
+            *CLASH,
+            asyncpg.UniqueViolationError,
+        ) as error:  # the last two: another start did the same
             log.warning("start_waits", error=repr(error)[:300], again_in_s=wait_s)
             await asyncio.sleep(wait_s)
             wait_s = min(wait_s * 2, 1.0)
