@@ -8,7 +8,7 @@ messages are answered with a receipt instead.
 import asyncio
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -21,7 +21,7 @@ from shared.aggregate import Aggregates, Command, Work
 from shared.db import CLASH, REFUSED, Tx, is_clash, transaction
 from shared.errors import Malformed, NotYet, Refused
 from shared.events.base import Event
-from shared.inbox import Inbox, save_cursor
+from shared.inbox import Inbox, Key, key, mark, save_cursor
 from shared.log import log
 from shared.message import Message
 from shared.parked import FOR_PEOPLE, PATIENCE, Parked, Waiting, due, explain, hopeful, park, settle
@@ -156,16 +156,24 @@ class Consumer:
         parked: list[Parked] = []
         left: set[int] = set()
         answers: list[tuple[Message, Exception]] = []
+        answered: dict[Key, bytes] = {}
         async for message, commands in in_turn(batch):
+            first = answered.get(key(message))
+            if first is not None:  # its receipt is written below: this is a repeat, or another under the same id
+                if first != mark(message):
+                    answers.append((message, Refused("id_reused")))
+                continue
             failed = self.one(inbox, work, message, commands, released=released is not None)
             if failed is None:
                 continue
             if isinstance(failed, Exception):
                 if self.is_outside(message.topic) and not self.still_early(message, failed, released):
                     answers.append((message, failed))
+                    if inbox.verdict(message, released=True) == "next":
+                        answered[key(message)] = mark(message)
                     continue
                 failed = explain(message, failed)
-            elif released is not None:
+            elif released is not None and failed.why != "fork":
                 left.add(id(message))  # its head did not go: it stays as it is
                 continue
             parked.append(failed)
@@ -256,7 +264,7 @@ class Consumer:
         return sum([await self.release_group(group) for group in grouped(waiting)])
 
     async def release_group(self, waiting: Sequence[Waiting]) -> int:
-        """Release some streams in one transaction; one by one where the database refuses that."""
+        """Release some streams in one transaction; one by one, and bit by bit, where the database refuses that."""
         batch = await self.understood(w.message for w in waiting)
         released = {id(w.message): w for w in waiting}
         try:
@@ -269,13 +277,17 @@ class Consumer:
         except (*REFUSED, *CLASH) as error:
             streams = sorted({w.message.stream for w in waiting})
             if len(streams) > 1:
-                half = set(streams[: len(streams) // 2])
-                return await self.release_group([w for w in waiting if w.message.stream in half]) + await self.release_group(
-                    [w for w in waiting if w.message.stream not in half]
+                some = set(streams[: len(streams) // 2])
+                return await self.release_group([w for w in waiting if w.message.stream in some]) + await self.release_group(
+                    [w for w in waiting if w.message.stream not in some]
                 )
             if isinstance(error, REFUSED) and not is_clash(error):
-                async with transaction(self.pool) as tx:
-                    await park(tx, [explain(waiting[0].message, error)])
+                if len(waiting) > 1:  # the fault is one message's: what stands before it goes, what follows it waits
+                    half = len(waiting) // 2
+                    return await self.release_group(waiting[:half]) + await self.release_group(waiting[half:])
+                with suppress(*CLASH):  # another was there first: what it left is looked at again
+                    async with transaction(self.pool) as tx:
+                        await park(tx, [explain(waiting[0].message, error)])
             return 0
 
 

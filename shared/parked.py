@@ -103,7 +103,7 @@ async def due(tx: Tx, topics: Sequence[str], limit: int = 500) -> list[Waiting]:
             ORDER BY p.again_at LIMIT $2
         )
         SELECT p.*, now() - p.at AS waited FROM parked p WHERE (p.stream, p.topic) IN (SELECT * FROM heads)
-        ORDER BY p.stream, p.topic, p.version LIMIT 2000
+        ORDER BY p.stream, p.topic, p.version, p."offset" LIMIT 2000
         """,
         topics,
         limit,
@@ -142,10 +142,14 @@ async def settle(tx: Tx, done: Sequence[Message]) -> None:
         return
     streams, topics = [m.stream for m in done], [m.topic for m in done]
     await tx.connection.execute(
-        "DELETE FROM parked WHERE (stream, topic, version) IN (SELECT * FROM unnest($1::uuid[], $2::text[], $3::int[])) AND why <> 'fork'",
+        """
+        DELETE FROM parked WHERE (stream, topic, version, mark) IN
+            (SELECT * FROM unnest($1::uuid[], $2::text[], $3::int[], $4::bytea[])) AND why <> 'fork'
+        """,
         streams,
         topics,
         [m.version for m in done],
+        [mark(m) for m in done],
     )
     await unblock(tx, streams, topics)
 
