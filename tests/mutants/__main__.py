@@ -1,6 +1,7 @@
-"""`make mutants`: breaks the kernel in each known way, in a copy of the tree, and says which test saw it.
+"""`make mutants`: breaks the kernel in each known way, in a copy of the tree, and says which test saw it, and which simulated history.
 
-Ends with `N of N caught`, or with status 1 when a mutation went unseen (or no longer fits the code).
+Ends with `N of N caught`, or with status 1 when a mutation went unseen (or no longer fits the code). `--simulation` asks the
+simulation alone: seconds for each.
 """
 
 import asyncio
@@ -10,13 +11,19 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tests.mutants.mutations import MUTATIONS, Mutation
+from tests.simulation.runner import Report, played
 from tests.support.platform import started_platform
 
 ROOT = Path(__file__).parents[2]
 LONGEST_S = 180
+HISTORIES = int(os.environ.get("MAILLON_MUTANT_HISTORIES", "600"))
+BEYOND: dict[str, str] = {}
+"""Mutations that no history can show, by name, each with the reason: what they break lies outside what is simulated."""
 
 
 def copied(folder: Path) -> None:
@@ -55,19 +62,23 @@ async def tested(folder: Path, tests: tuple[str, ...], environment: dict[str, st
     return child.returncode or 0, seen[0].partition("::")[2].partition(" - ")[0] if seen else out.decode()[-300:]
 
 
-async def caught(mutation: Mutation, environment: dict[str, str]) -> bool:
-    """Break a copy and see whether the tests see it; they must be green before."""
-    started = time.monotonic()
+@contextmanager
+def broken(mutation: Mutation) -> Iterator[Path | None]:
+    """Give a copy with the mutation in it; None when its place is not there once."""
     with tempfile.TemporaryDirectory(prefix="maillon-mutant-") as name:
         folder = Path(name)
         copied(folder)
         file = folder / mutation.file
         text = file.read_text("utf-8")
-        if text.count(mutation.old) != 1:
-            print(f"UNFIT   {mutation.name}: its place in {mutation.file} is no longer there once")  # noqa: T201 the report
-            return False
+        fits = text.count(mutation.old) == 1
         file.write_text(text.replace(mutation.old, mutation.new), "utf-8")
-        status, seen = await tested(folder, mutation.tests, environment)
+        yield folder if fits else None
+
+
+async def caught(mutation: Mutation, folder: Path, environment: dict[str, str]) -> bool:
+    """See whether the tests see what is broken; they must be green before."""
+    started = time.monotonic()
+    status, seen = await tested(folder, mutation.tests, environment)
     took = time.monotonic() - started
     if status == 1:
         print(f'caught  {mutation.name}: "{mutation.invariant}" broke in {seen} ({took:.0f} s)', flush=True)  # noqa: T201
@@ -76,20 +87,70 @@ async def caught(mutation: Mutation, environment: dict[str, str]) -> bool:
     return False
 
 
-async def main(chosen: list[str]) -> int:
+async def simulated(mutation: Mutation, folder: Path) -> bool:
+    """See whether the simulation sees it, in so many histories."""
+    started, first, report = time.monotonic(), 0, Report()
+    while first < HISTORIES and not report.failed and not report.strange:
+        count = min(60 + 2 * first, HISTORIES - first)
+        report.merge(await played(count, first=first, folder=folder, until=1))
+        first += count
+    took = time.monotonic() - started
+    if report.failed:
+        seed, invariant, what = min(report.failed)
+        print(f'        simulated: seed {seed} broke "{invariant}": {what[:140]} ({took:.0f} s)', flush=True)  # noqa: T201
+        return True
+    if mutation.name in BEYOND:
+        print(f"        not simulated: {BEYOND[mutation.name]}", flush=True)  # noqa: T201
+        return True
+    print(f"UNSEEN  {mutation.name}: {report.histories} histories. {report.strange[:1]}", flush=True)  # noqa: T201
+    return False
+
+
+async def green(mutations: list[Mutation], environment: dict[str, str]) -> bool:
+    """Tell whether all that must turn red is green while nothing is broken."""
+    with tempfile.TemporaryDirectory(prefix="maillon-mutant-") as name:
+        copied(Path(name))
+        tests = tuple(sorted({test for m in mutations for test in m.tests}))
+        status, seen = await tested(Path(name), tests, environment)
+    if status:
+        print(f"the tests are not green before anything is broken: {seen}")  # noqa: T201 the report
+    return not status
+
+
+async def judged(mutations: list[Mutation], environment: dict[str, str] | None) -> tuple[list[bool], list[bool]]:
+    """Break one after the other. Gives what the tests saw (nothing without `environment`) and what the simulation saw."""
+    real, virtual = [], []
+    for mutation in mutations:
+        with broken(mutation) as folder:
+            if folder is None:
+                print(f"UNFIT   {mutation.name}: its place in {mutation.file} is no longer there once")  # noqa: T201 the report
+                real.append(False)
+                virtual.append(False)
+                continue
+            if environment is not None:
+                real.append(await caught(mutation, folder, environment))
+            else:
+                print(f"        {mutation.name}", flush=True)  # noqa: T201 the report
+            virtual.append(await simulated(mutation, folder))
+    return real, virtual
+
+
+async def main(arguments: list[str]) -> int:
+    alone = "--simulation" in arguments
+    chosen = [name for name in arguments if name != "--simulation"]
     mutations = [m for m in MUTATIONS if not chosen or m.name in chosen]
-    async with started_platform() as platform:
-        environment = platform.as_environment()
-        with tempfile.TemporaryDirectory(prefix="maillon-mutant-") as name:
-            copied(Path(name))
-            tests = tuple(sorted({test for m in mutations for test in m.tests}))
-            status, seen = await tested(Path(name), tests, environment)
-            if status:
-                print(f"the tests are not green before anything is broken: {seen}")  # noqa: T201 the report
+    if alone:
+        real, virtual = await judged(mutations, None)
+    else:
+        async with started_platform() as platform:
+            environment = platform.as_environment()
+            if not await green(mutations, environment):
                 return 1
-        found = [await caught(mutation, environment) for mutation in mutations]
-    print(f"{sum(found)} of {len(found)} caught")  # noqa: T201 the report
-    return 0 if all(found) else 1
+            real, virtual = await judged(mutations, environment)
+    print(f"simulation: {sum(virtual)} of {len(virtual)} caught")  # noqa: T201 the report
+    if not alone:
+        print(f"{sum(real)} of {len(real)} caught")  # noqa: T201 the report
+    return 0 if all(real) and all(virtual) else 1
 
 
 if __name__ == "__main__":
