@@ -3,7 +3,7 @@
 import time
 from collections.abc import AsyncIterator
 
-from tests.bench.throughput import line
+from tests.bench.load import line
 from tests.refurb.samples import case, judged
 
 GOAL = 300

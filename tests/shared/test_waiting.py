@@ -2,8 +2,8 @@
 
 from uuid import uuid4
 
+from deploy.aside import skip
 from shared.kafka.wire import Sender
-from shared.parked import skip
 from tests.shared.counter import Asked, Told, counter_id
 from tests.support.platform import until
 from tests.support.service import Ground, Publisher, Site

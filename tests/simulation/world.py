@@ -12,12 +12,12 @@ from typing import Any, cast
 from aiokafka import TopicPartition
 from fastapi import FastAPI
 
+from deploy.aside import skip
 from shared import migrate
 from shared.db import transaction
 from shared.errors import Outage, Refused
 from shared.history import Forked, fold_check
 from shared.kafka.wire import partition_of
-from shared.parked import skip
 from shared.run import Running
 from shared.settings import Settings
 from tests.shared.counter import AGGREGATES, MIGRATIONS, Add, build, counter_id
