@@ -18,6 +18,10 @@ from shared.log import log
 from shared.message import Message
 
 AWAY = (*DATABASE_AWAY, *BROKER_AWAY)
+RELEASE_S = 0.5
+"""How long what was parked is let go in one go: then new messages have a turn, however much waits."""
+REST = 3
+"""So many times as long as a look at what is parked took, it is not looked at again while new messages wait."""
 
 
 async def positions(pool: "asyncpg.Pool[asyncpg.Record]", places: Sequence[tuple[str, int]]) -> Mapping[tuple[str, int], int]:
@@ -43,6 +47,7 @@ class Cell:
     joined: asyncio.Event = field(default_factory=asyncio.Event)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     look_at: float = 0.0
+    rest_until: float = 0.0
     halted: str | None = None
     """Why the cell stands still until people have looked, or None."""
 
@@ -112,17 +117,21 @@ class Cell:
             metrics.STOPPED.labels(self.name).set(0)
         metrics.MESSAGES.labels(self.name).inc(len(batch))
         metrics.BATCH.observe(len(batch))
-        await self.release()
+        await self.release(busy=True)
         crash.point("before_offsets")
         await reader.tell(batch)
         metrics.LAG.labels(self.name).set(reader.lag())
 
-    async def release(self) -> None:
-        """Let go what was early, as long as anything goes. Where nothing is known to wait, look now and then: operators release too."""
+    async def release(self, *, busy: bool = False) -> None:
+        """Let go what was early, a while at a time. Where nothing is known to wait, look now and then: operators release too.
+
+        While the cell is `busy` with new messages this has a share of its time only: thousands that wait do not delay the others.
+        """
         now = monotonic()
-        if now < self.look_at and not self.consumer.hopeful.intersection(self.topics):
+        if (busy and now < self.rest_until) or (now < self.look_at and not self.consumer.hopeful.intersection(self.topics)):
             return
         self.look_at = now + 2.0
         with suppress(*DATABASE_AWAY):  # the next batch meets the same outage and waits for it
-            while await self.consumer.release(self.topics):
+            while await self.consumer.release(self.topics) and monotonic() - now < RELEASE_S:
                 pass
+        self.rest_until = monotonic() + REST * (monotonic() - now)
