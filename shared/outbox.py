@@ -35,12 +35,17 @@ WITH RECURSIVE topics AS (
 )
 SELECT e.seq, e.stream, e.version, e.topic, e.type, e.at, e.trace, e.data
 FROM topics t
-CROSS JOIN LATERAL (SELECT seq FROM outbox o WHERE o.topic = t.topic ORDER BY seq LIMIT $1) o
-JOIN events e USING (seq)
-WHERE t.topic <> ALL ($2::text[])
+CROSS JOIN (SELECT count(topic) AS n FROM topics) many
+CROSS JOIN LATERAL (
+    SELECT e.*, sum(pg_column_size(e.data)) OVER (ORDER BY e.seq) - pg_column_size(e.data) AS before
+    FROM (SELECT seq FROM outbox o WHERE o.topic = t.topic ORDER BY seq LIMIT least($1::bigint, 1 + 20 * $1::bigint / many.n)) o
+    JOIN events e USING (seq)
+) e
+WHERE t.topic <> ALL ($2::text[]) AND e.before < $3::bigint / many.n
 ORDER BY e.topic, e.seq
 """
-"""Up to $1 unsent events of each topic that has any, $2 apart. Jumps from topic to topic along the index."""
+"""Up to $1 unsent events of each topic that has any, $2 apart, and about $3 bytes (as they are stored) of all together, at least one event
+of each. Jumps from topic to topic along the index."""
 
 SENT = """
 WITH gone AS (DELETE FROM outbox WHERE topic = $1 AND seq = ANY ($2::bigint[]))
@@ -56,6 +61,9 @@ class Relay:
     url: str
     send: Send
     share: int = 1_000
+    most_bytes: int = 4 * 1024 * 1024
+    """What is taken at once, of all topics together: after an outage the outbox is far larger than memory. As stored, where large
+    events are compressed: in memory it may be some times more."""
     rest_s: float = 2.0
     idle_s: float = 0.05
     patience_s: float = 0.0
@@ -120,7 +128,7 @@ class Relay:
         now = monotonic()
         self.resting = {topic: until for topic, until in self.resting.items() if until > now}
         metrics.RESTING.set(len(self.resting))
-        rows = await connection.fetch(NEXT, self.share, [*self.resting, *self.sending])
+        rows = await connection.fetch(NEXT, self.share, [*self.resting, *self.sending], self.most_bytes)
         for topic, group in groupby(rows, key=lambda row: row["topic"]):
             due = list(group)
             crash.point("before_send")
