@@ -3,8 +3,10 @@
 `events` is the archive: state is what its fold says, and a topic can be made again from it.
 """
 
+from bisect import bisect
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from uuid import UUID
 
 import asyncpg
@@ -17,6 +19,8 @@ from shared.message import Message
 
 SLICE = 500
 """Streams checked in one short transaction: a long snapshot would slow the outbox of a busy service."""
+SLICE_EVENTS = 20_000
+"""Events folded in one such transaction, unless a single stream has more: those are read a few at a time."""
 
 Contracts = Mapping[str, tuple[Aggregate, type[Event]]]
 
@@ -52,9 +56,12 @@ async def take_in(pool: "asyncpg.Pool[asyncpg.Record]", aggregates: Aggregates, 
 async def take_in_batch(pool: "asyncpg.Pool[asyncpg.Record]", known: Contracts, batch: Sequence[Message]) -> int:
     async with transaction(pool) as tx:
         rows = await tx.connection.fetch(
-            "SELECT stream, version, type, data FROM events WHERE stream = ANY ($1::uuid[])", sorted({m.stream for m in batch})
+            "SELECT stream, version, type, data FROM events WHERE (stream, version) IN (SELECT * FROM unnest($1::uuid[], $2::int[]))",
+            [m.stream for m in batch],
+            [m.version for m in batch],
         )
-        have = {(r["stream"], r["version"]): (r["type"], r["data"]) for r in rows}
+        kept = {(r["stream"], r["version"]): (r["type"], r["data"]) for r in rows}
+        have = dict(kept)
         new: dict[tuple[UUID, int], Message] = {}
         for message in sorted(batch, key=lambda m: (m.stream, m.version)):
             at, told = (message.stream, message.version), (message.type, message.value.decode())
@@ -63,7 +70,7 @@ async def take_in_batch(pool: "asyncpg.Pool[asyncpg.Record]", known: Contracts, 
                     "forked", topic=message.topic, stream=str(message.stream), version=message.version, fault=message.fault
                 )
                 raise Forked(f"{message.topic}: {message.stream} number {message.version} is not the one in the database")
-            if at not in {(r["stream"], r["version"]) for r in rows}:
+            if at not in kept:
                 new[at] = message
         by_kind: dict[Aggregate, list[tuple[Message, Event]]] = {}
         for message in new.values():
@@ -111,8 +118,10 @@ async def fold_check(pool: "asyncpg.Pool[asyncpg.Record]", aggregates: Aggregate
 async def fold_slice(
     tx: Tx, aggregate: Aggregate, types: Sequence[str], known: Contracts, after: UUID
 ) -> tuple[list[Difference], UUID | None]:
+    # streams of other kinds count too: looking for one of a rare kind must not read all of `events` in one go
     streams = await tx.connection.fetch(
-        "SELECT DISTINCT stream FROM events WHERE stream > $1 AND type = ANY ($2::text[]) ORDER BY stream LIMIT $3",
+        "SELECT stream, count(*) AS events, bool_or(type = ANY ($2::text[])) AS ours "
+        "FROM events WHERE stream > $1 GROUP BY stream ORDER BY stream LIMIT $3",
         after,
         types,
         SLICE,
@@ -120,11 +129,17 @@ async def fold_slice(
     kept = await aggregate.rows.page(tx, after, SLICE)
     full = [ids for ids in ([r["stream"] for r in streams], list(kept)) if len(ids) == SLICE]
     last = min((ids[-1] for ids in full), default=None)
-    ids = sorted(i for i in {r["stream"] for r in streams} | set(kept) if last is None or i <= last)
-    rows = await tx.connection.fetch(
-        "SELECT stream, version, type, data FROM events WHERE stream = ANY ($1::uuid[]) ORDER BY stream, version", ids
-    )
-    folded = fold(rows, known)
+    lengths = {r["stream"]: r["events"] for r in streams if r["ours"]}
+    ids = sorted(i for i in {*lengths, *kept} if last is None or i <= last)
+    sums = list(accumulate(lengths.get(i, 0) for i in ids))
+    if sums and sums[-1] > SLICE_EVENTS:
+        ids = ids[: max(1, bisect(sums, SLICE_EVENTS))]
+        last = ids[-1]
+    folded: dict[UUID, Versioned] = {}
+    query = "SELECT stream, version, type, data FROM events WHERE stream = ANY ($1::uuid[]) ORDER BY stream, version"
+    rows = await tx.connection.cursor(query, ids)
+    while some := await rows.fetch(SLICE):
+        fold(some, known, folded)
     states = await aggregate.rows.load(tx, ids)
     return [d for i in ids if (d := differs(aggregate, i, folded.get(i), states.get(i)))], last
 
@@ -140,9 +155,8 @@ def differs(aggregate: Aggregate, stream: UUID, folded: Versioned | None, state:
     return Difference(aggregate.name, stream, "differs in " + ", ".join(names))
 
 
-def fold(rows: Iterable[Row], known: Contracts) -> dict[UUID, Versioned]:
-    """Make the states that the events in `rows` (in order) lead to."""
-    states: dict[UUID, Versioned] = {}
+def fold(rows: Iterable[Row], known: Contracts, states: dict[UUID, Versioned]) -> None:
+    """Bring `states` to where the events in `rows` (in order) lead."""
     for row in rows:
         aggregate, contract = known[row["type"]]
         before = states.get(row["stream"], Versioned(aggregate.new))
@@ -151,7 +165,6 @@ def fold(rows: Iterable[Row], known: Contracts) -> dict[UUID, Versioned]:
         states[row["stream"]] = Versioned(
             aggregate.evolve(before.state, contract.model_validate_json(row["data"])), row["version"]
         )
-    return states
 
 
 async def resend(tx: Tx, *, stream: UUID | None = None, topic: str | None = None) -> int:
