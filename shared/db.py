@@ -82,6 +82,21 @@ async def connect(url: str, *, name: str, largest: int = 8) -> "asyncpg.Pool[asy
             wait_s = min(wait_s * 2, 2.0)
 
 
+class SharedSession(Exception):
+    """Two connections are one session of the server: a pooler in transaction mode, behind which an advisory lock is nobody's."""
+
+
+async def sessions_are_ours(pool: "asyncpg.Pool[asyncpg.Record]") -> None:
+    """Raise SharedSession where connections share a session: two relays would hold one lock."""
+    async with pool.acquire(timeout=15) as one, pool.acquire(timeout=15) as other:
+        try:
+            ids = [await connection.fetchval("SELECT pg_backend_pid()") for connection in (one, other)]
+        except asyncpg.DuplicatePreparedStatementError:
+            ids = []
+    if len(set(ids)) < 2:
+        raise SharedSession("connect to Postgres itself, or to a pooler in session mode: this one is in transaction mode")
+
+
 @asynccontextmanager
 async def transaction(
     pool: "asyncpg.Pool[asyncpg.Record]", *, readonly: bool = False, trace: str | None = None

@@ -28,7 +28,7 @@ from shared.aggregate import Aggregates
 from shared.cell import Cell
 from shared.consumer import Consumer, Outside, Reactions
 from shared.db import AWAY as DATABASE_AWAY
-from shared.db import CLASH, connect
+from shared.db import CLASH, connect, sessions_are_ours
 from shared.desk import Desk
 from shared.history import take_in
 from shared.http import build_app
@@ -93,6 +93,7 @@ class Running:
         settings = self.service.settings
         url = settings.database_url.get_secret_value()
         pool = await connect(url, name=settings.service)
+        await patiently(lambda: sessions_are_ours(pool))
         await patiently(lambda: migrate(pool, self.service.migrations))
         access = Access(
             settings.kafka_bootstrap,
