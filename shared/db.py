@@ -11,6 +11,7 @@ from typing import Any, Literal, Protocol, TypeVar
 import asyncpg
 import asyncpg.pool
 
+from shared import metrics
 from shared.errors import Outage
 from shared.log import log
 
@@ -125,5 +126,6 @@ async def decided_again(attempt: Callable[[], Awaitable[T]], *, tries: int = 8) 
             pass
         except AWAY as error:
             raise Outage("database") from error
+        metrics.CLASHES.inc()
         await asyncio.sleep(random.random() * 0.01 * 2**turn)  # noqa: S311 spreads writers apart, no secret
     raise Outage("busy")

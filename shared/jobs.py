@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import asyncpg
 
+from shared import metrics
 from shared.db import AWAY
 from shared.desk import Desk
 from shared.errors import Coded
@@ -45,6 +46,7 @@ async def lead(job: Job, desk: Desk, url: str) -> None:
         while True:
             try:
                 await job.run(desk)
+                metrics.JOB_DONE.labels(job.name).set_to_current_time()
                 wait_s = job.every_s
             except AWAY as error:
                 wait_s = min(max(wait_s, 0.2) * 2, 60)

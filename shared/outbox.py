@@ -97,6 +97,7 @@ class Relay:
         try:
             await self.take_lock(connection)
             self.leading = True
+            metrics.LEADS.set(1)
             while True:
                 self.wake.clear()
                 if not await self.turn(connection) and not self.sending:
@@ -105,6 +106,7 @@ class Relay:
                             await self.wake.wait()
         finally:
             self.leading = False
+            metrics.LEADS.set(0)
             for task, _ in self.sending.values():
                 task.cancel()
             self.sending.clear()

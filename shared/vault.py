@@ -20,6 +20,9 @@ CREATE TABLE IF NOT EXISTS keys (person uuid PRIMARY KEY, wrapped bytea NOT NULL
 CREATE TABLE IF NOT EXISTS forgotten (person uuid PRIMARY KEY, at timestamptz NOT NULL DEFAULT now());
 """
 
+LONGEST_WAIT_S = 15
+"""For one of the few connections to the keys, as for those to the service's own database: then it is an outage."""
+
 
 class Vault:
     """Keeps, reads and forgets. AES-256-GCM throughout; each value is bound to its person."""
@@ -41,14 +44,15 @@ class Vault:
 
     async def keep(self, tx: Tx, person: UUID, data: Mapping[str, str]) -> None:
         """Seal what is known of a person, in place of what was. The key is made first: a crash leaves only a spare key."""
-        wrapped = await self.keys.fetchval(
-            """
-            INSERT INTO keys (person, wrapped) SELECT $1, $2 WHERE NOT EXISTS (SELECT FROM forgotten WHERE person = $1)
-            ON CONFLICT (person) DO UPDATE SET wrapped = keys.wrapped RETURNING wrapped
-            """,
-            person,
-            seal(self.master, AESGCM.generate_key(256), person),
-        )
+        async with self.keys.acquire(timeout=LONGEST_WAIT_S) as keys:
+            wrapped = await keys.fetchval(
+                """
+                INSERT INTO keys (person, wrapped) SELECT $1, $2 WHERE NOT EXISTS (SELECT FROM forgotten WHERE person = $1)
+                ON CONFLICT (person) DO UPDATE SET wrapped = keys.wrapped RETURNING wrapped
+                """,
+                person,
+                seal(self.master, AESGCM.generate_key(256), person),
+            )
         if wrapped is None:
             raise PermissionError("this person was forgotten and is not taken in again under the same id")
         key = AESGCM(unseal(self.master, wrapped, person))
@@ -63,7 +67,8 @@ class Vault:
     async def read(self, tx: Tx, person: UUID) -> dict[str, str] | None:
         """Give what is known of a person, or None when it is forgotten or was never here."""
         sealed = await tx.connection.fetchval("SELECT sealed FROM vault WHERE person = $1", person)
-        wrapped = await self.keys.fetchval("SELECT wrapped FROM keys WHERE person = $1", person)
+        async with self.keys.acquire(timeout=LONGEST_WAIT_S) as keys:
+            wrapped = await keys.fetchval("SELECT wrapped FROM keys WHERE person = $1", person)
         if sealed is None or wrapped is None:
             return None
         try:
@@ -75,7 +80,7 @@ class Vault:
     async def forget(self, own: "asyncpg.Pool[asyncpg.Record]", person: UUID) -> None:
         """Delete the key, for ever. Noted first where no back-up of the keys can take it back."""
         await own.execute("INSERT INTO forgotten VALUES ($1, now()) ON CONFLICT DO NOTHING", person)
-        async with self.keys.acquire() as connection, connection.transaction():
+        async with self.keys.acquire(timeout=LONGEST_WAIT_S) as connection, connection.transaction():
             await connection.execute("INSERT INTO forgotten (person) VALUES ($1) ON CONFLICT DO NOTHING", person)
             await connection.execute("DELETE FROM keys WHERE person = $1", person)
 

@@ -35,6 +35,7 @@ async def look(desk: Desk) -> timedelta:
     async with desk.read() as tx:
         parked = await tx.connection.fetch(PARKED)
         unsent = await tx.connection.fetchrow(UNSENT)
+    metrics.POOL_BUSY.set(desk.pool.get_size() - desk.pool.get_idle_size())
     counts = {row["why"]: row["n"] for row in parked}
     for why in get_args(Why):
         metrics.PARKED_NOW.labels(why).set(counts.get(why, 0))
