@@ -60,10 +60,20 @@ class Ledger:
 
         await until(done, timeout_s)
 
+    async def read(self) -> int:
+        """How many messages lie before the cursors. Each is one of a stream without gaps: this is what `dealt_with` counts too."""
+        return await self.asked("SELECT coalesce(sum(next), 0) FROM cursor")
+
+    async def dealt_with(self) -> int:
+        return await self.asked("SELECT coalesce(sum(version), 0) FROM seen")
+
     async def unsent(self) -> int:
+        return await self.asked("SELECT count(*) FROM outbox")
+
+    async def asked(self, query: str) -> int:
         connection = await asyncpg.connect(self.url, timeout=5)
         try:
-            return int(await connection.fetchval("SELECT count(*) FROM outbox"))
+            return int(await connection.fetchval(query))
         finally:
             await connection.close()
 

@@ -204,6 +204,35 @@ async def test_an_outsider_that_a_clock_an_hour_behind_set_aside_has_its_patienc
     assert await replies(counter) == ["accepted"]
 
 
+async def test_the_bytes_of_an_outsider_go_when_its_message_is_settled_or_passed_over(
+    counter: Site, publisher: Publisher
+) -> None:
+    """C4: they may name people. What stays of one that was passed over is its place, the reason and the mark of its bytes."""
+    for name, needs in (("went", "door"), ("skipped", "nobody")):
+        body = Asked(name=name, amount=3, needs=needs).model_dump_json()[:-1] + ', "operator": "Camille Martin"}'
+        headers = {"ce_id": name, "ce_source": "p", "ce_type": "test.asked.v1", "x-operator": "Camille Martin"}
+        await publisher.raw(ASKED, b"k", body.encode(), headers)
+    await until(lambda: parked_is(counter, [(1, "early", "counter_unknown")] * 2))
+    assert await named(counter) == {"parked"}
+    await publisher.tell(TOLD, uuid4(), Told(name="door", amount=1))
+    await until(lambda: parked_has(counter, 1))
+    async with transaction(counter.desk.pool) as tx:
+        row = (await listed(tx))[0]
+        assert await skip(tx, row["stream"], 1, "agreed with the partner") == 1
+    assert await named(counter) == set()
+    assert await replies(counter) == ["accepted"]
+
+
+async def named(site: Site) -> set[str]:
+    """The tables that hold the name, as text or within bytes."""
+    found = set()
+    for table in await site.desk.pool.fetch("SELECT tablename FROM pg_tables WHERE schemaname = current_schema()"):
+        query = f"SELECT count(*) FROM {table[0]} t WHERE t::text LIKE '%Camille%' OR t::text LIKE '%' || encode('Camille', 'hex') || '%'"  # noqa: S608 names of our own
+        if await site.desk.pool.fetchval(query):
+            found.add(table[0])
+    return found
+
+
 async def test_nobody_speaks_for_a_stream_of_another_topic(counter: Site, publisher: Publisher) -> None:
     stream = UUID(int=7)
     await publisher.send("test.told.idf", [publisher.row(stream, 1, Told(name="mine", amount=1))])

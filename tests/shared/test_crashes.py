@@ -19,7 +19,7 @@ from tests.support.service import Ground, free_port
 async def test_killed_at_a_named_moment_it_goes_on_as_if_nothing_had_been(
     settings: Settings, ground: Ground, tmp_path: Path, point: str
 ) -> None:
-    ledger = Ledger(ground, settings.database_url.get_secret_value())
+    ledger = Ledger(ground, settings.database_url.get_secret_value(), careless=True)
     flag = tmp_path / "crashed"
     async with process("tests.shared", settings, tmp_path / "log", start=False) as service:
         await service.start(MAILLON_CRASH_AT=f"{point}:2:{flag}")
@@ -29,6 +29,7 @@ async def test_killed_at_a_named_moment_it_goes_on_as_if_nothing_had_been(
             await asyncio.sleep(0.1)
         assert await service.ended() == -signal.SIGKILL
         assert flag.exists()
+        assert await ledger.read() == await ledger.dealt_with()
         await service.start()
         await ledger.settled()
         await ledger.judge()

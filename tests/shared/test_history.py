@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
@@ -135,6 +136,25 @@ async def test_a_stream_stays_in_its_topic_and_an_event_within_its_size(counter:
     big = Added(cell="ara" + "x" * 500_000, amount=1, total=1)
     with pytest.raises(Refused, match="event_too_large"):
         record(COUNTER, i, Versioned(Counter()), Versioned(Counter(cell="ara"), 1), big, None)
+
+
+async def test_a_local_event_is_recorded_and_folded_and_never_sent(counter: Site, ground: Ground) -> None:
+    """B11: what a service keeps of others' facts goes the same way as its own, and stays at home."""
+    home = replace(COUNTER, topic=lambda _: None)
+    stream = counter_id("kept")
+    async with counter.desk.write() as tx:
+        work = Work({Add: home})
+        commands = [Add(id=stream, cell="ara", amount=n, cause=f"c{n}") for n in (1, 2)]
+        await work.load(tx, commands)
+        work.carry_out(commands)
+        await work.save(tx)
+    await counter.desk.carry_out([Add(id=counter_id("told"), cell="ara", amount=5, cause="c3")])
+    await until(lambda: sent_all(counter, 3))
+    rows = await counter.desk.pool.fetch("SELECT version, topic FROM events WHERE stream = $1 ORDER BY version", stream)
+    assert [tuple(row) for row in rows] == [(1, None), (2, None)]
+    assert await total(counter.desk.pool, "kept") == 3
+    assert [d async for d in fold_check(counter.desk.pool, {Add: home})] == []
+    assert {m.stream for m in await messages_of(ground)} == {counter_id("told")}
 
 
 async def test_two_writers_of_a_stream_both_have_their_effect(counter: Site) -> None:
