@@ -175,6 +175,21 @@ def events_keep_their_bytes(files: Files) -> list[str]:
     return found
 
 
+CLOCKS = re.compile(
+    r"\b(?:datetime[.](?:now|utcnow|today)|date[.]today|time[.](?:time|monotonic)|perf_counter|uuid[14]|secrets[.]\w+|random[.]\w+)\("
+)
+
+
+def rules_have_no_clock(files: Files) -> list[str]:
+    """Clock and chance come in as arguments: what is decided or folded again, years later or on another machine, is the same."""
+    return [
+        f"{path}: {match[0]}"
+        for path, text in files.items()
+        if re.fullmatch(r"services/\w+/(?:domain|domain/\w+|reactions)[.]py", path)
+        for match in CLOCKS.finditer(text)
+    ]
+
+
 def migrations_have_no_gap(files: Files) -> list[str]:
     """0001, 0002, 0003 …: two people who both add the next one find out before the database does."""
     numbers: defaultdict[PurePosixPath, list[str]] = defaultdict(list)
@@ -212,6 +227,7 @@ ALL: tuple[Rule, ...] = (
     no_machine_in_the_tree,
     nothing_is_killed_by_name,
     events_keep_their_bytes,
+    rules_have_no_clock,
     migrations_have_no_gap,
     services_are_alike,
 )
