@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+BOUNDS = "tests/shared/test_bounds.py"
+CLASHES = "tests/shared/test_clashes.py"
 CONSUMER = "tests/shared/test_consumer.py"
 CRASHES = "tests/shared/test_crashes.py"
 HISTORY = "tests/shared/test_history.py"
@@ -197,5 +199,112 @@ MUTATIONS = (
         "if len(messages) > LARGE_BATCH else",
         "if False else",
         (f"{ISOLATION}::test_a_small_batch_waits_for_no_more_than_two_large_ones",),
+    ),
+    Mutation(
+        "cursor outside the transaction",
+        "how far is read and what it did are of one moment",
+        "shared/consumer.py",
+        "            await save_cursor(tx, [message for message, _ in batch])\n",
+        "            async def afterwards() -> None:\n"
+        "                async with transaction(self.pool) as late:\n"
+        "                    await save_cursor(late, [message for message, _ in batch])\n\n"
+        "            asyncio.get_running_loop().call_later(0.2, lambda: asyncio.ensure_future(afterwards()))\n",
+        (f"{CRASHES}::test_killed_at_a_named_moment_it_goes_on_as_if_nothing_had_been[after_commit]",),
+    ),
+    Mutation(
+        "publish before commit",
+        "what is published has its cause dealt with",
+        "shared/consumer.py",
+        "        await work.save(tx)\n        await inbox.save(tx)\n",
+        "        async with transaction(self.pool) as early:\n            await work.save(early)\n        await inbox.save(tx)\n",
+        (f"{CRASHES}::test_killed_at_a_named_moment_it_goes_on_as_if_nothing_had_been[before_commit]",),
+    ),
+    Mutation(
+        "topics are not named before they are sent to",
+        "one topic's trouble delays no other",
+        "shared/kafka/wire.py",
+        "            await producer.client.add_topic(name)",
+        "            await asyncio.sleep(0)",
+        (f"{RELAY}::test_a_topic_that_the_broker_holds_up_delays_no_other_and_comes_once",),
+    ),
+    Mutation(
+        "a stuck topic replaces the producer",
+        "what waits for one topic is not sent again for it",
+        "shared/kafka/wire.py",
+        "if monotonic() - max(began, self.acked) > self.timeout_s:",
+        "if monotonic() - began > self.timeout_s:",
+        (f"{RELAY}::test_a_topic_that_the_broker_holds_up_delays_no_other_and_comes_once",),
+    ),
+    Mutation(
+        "the relay takes all bytes at once",
+        "memory does not grow with what waits to be sent",
+        "shared/outbox.py",
+        " AND e.before < $3::bigint / many.n",
+        " AND $3::bigint > 0",
+        (f"{BOUNDS}::test_what_the_relay_holds_at_once_is_bounded_in_events_and_in_bytes",),
+    ),
+    Mutation(
+        "what was parked goes before all others",
+        "parked streams do not starve others",
+        "shared/cell.py",
+        " and monotonic() - now < RELEASE_S:",
+        ":",
+        (f"{BOUNDS}::test_ten_thousand_parked_streams_let_the_others_pass",),
+    ),
+    Mutation(
+        "batches without an end in messages",
+        "memory does not grow with what waits to be read",
+        "shared/kafka/reader.py",
+        "BATCH_MESSAGES = 2_000",
+        "BATCH_MESSAGES = 200_000",
+        (f"{BOUNDS}::test_memory_is_flat_under_a_backlog",),
+    ),
+    Mutation(
+        "batches without an end in bytes",
+        "memory does not grow with the size of messages",
+        "shared/kafka/reader.py",
+        "if batch and weight + size > BATCH_BYTES:",
+        "if batch and weight < 0:",
+        (f"{HOSTILE}::test_a_batch_ends_at_eight_mebibytes",),
+    ),
+    Mutation(
+        "a fold check in slices of streams only",
+        "no snapshot grows with the length of streams",
+        "shared/history.py",
+        "if sums and sums[-1] > SLICE_EVENTS:",
+        "if not ids:",
+        (f"{BOUNDS}::test_a_fold_check_holds_no_snapshot_from_one_slice_to_the_next",),
+    ),
+    Mutation(
+        "a stream taken in reads all of it",
+        "a long stream is read piece by piece",
+        "shared/history.py",
+        "(stream, version) IN (SELECT * FROM unnest($1::uuid[], $2::int[]))",
+        "stream = ANY ($1::uuid[]) AND $2::int[] IS NOT NULL",
+        (f"{BOUNDS}::test_a_stream_of_100000_events_is_never_read_whole",),
+    ),
+    Mutation(
+        "a batch that clashes stays whole",
+        "two writers of a hot stream both come through",
+        "shared/consumer.py",
+        "if turn and len(batch) > 1:",
+        "if turn < 0:",
+        (f"{CLASHES}::test_from_the_second_clash_on_a_hot_stream_costs_only_its_own_message",),
+    ),
+    Mutation(
+        "sessions may be shared",
+        "a lock belongs to one session",
+        "shared/db.py",
+        "if len(set(ids)) < 2:",
+        "if len(set(ids)) > 2:",
+        (f"{CLASHES}::test_a_pooler_that_shares_sessions_is_found_before_anything_is_locked",),
+    ),
+    Mutation(
+        "a bad release parks a whole topic",
+        "a fault of ours stops its cell and changes nothing",
+        "shared/consumer.py",
+        "if len(batch) >= 100 and",
+        "if len(batch) < 0 and",
+        (f"{HOSTILE}::test_a_bad_release_stops_its_cell_and_parks_nothing",),
     ),
 )
