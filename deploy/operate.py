@@ -20,7 +20,7 @@ import asyncpg
 import typer
 
 from deploy.places import Place, Unreachable, built, find
-from shared import history
+from shared import audit
 from shared.db import Tx, transaction
 from shared.kafka.ends import Reach
 
@@ -92,7 +92,7 @@ async def _resend(found: Sequence[Place], stream: UUID | None, topic: str | None
     async with opened(found) as pools:
         for name, pool in pools.items():
             async with attempt(pool, dry_run=dry_run) as tx:
-                count = await history.resend(tx, stream=stream, topic=topic)
+                count = await audit.resend(tx, stream=stream, topic=topic)
             if count:
                 typer.echo(f"{name}: {count} events {'would' if dry_run else 'will'} be sent again")
             total += count
@@ -202,7 +202,7 @@ async def _tally(found: Sequence[Place], wait_s: float) -> int:
     ends = monotonic() + wait_s
     async with opened(found) as pools:
         while True:
-            told, seen = await sums(pools, history.published), await sums(pools, history.consumed)
+            told, seen = await sums(pools, audit.published), await sums(pools, audit.consumed)
             missing = compare(told, seen, hears)
             if not missing or monotonic() > ends:
                 break
@@ -262,7 +262,7 @@ async def _fold(found: Sequence[Place], first: int) -> int:
         for name, pool in pools.items():
             count = 0
             try:
-                async for difference in history.fold_check(pool, built(name).aggregates):
+                async for difference in audit.fold_check(pool, built(name).aggregates):
                     count += 1
                     if count <= first:
                         typer.echo(f"{name}  {difference.aggregate} {difference.stream}  {difference.what}")

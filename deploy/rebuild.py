@@ -17,8 +17,9 @@ import typer
 from deploy.operate import DryRun, Stack, attempt, run
 from deploy.places import Place, Unreachable, built
 from shared.aggregate import Aggregate, Aggregates
+from shared.audit import fold
 from shared.db import REFUSED, Tx
-from shared.history import SLICE, Contracts, contracts, fold
+from shared.history import SLICE, Contracts, contracts
 from shared.migrate import migrate
 from shared.outbox import LOCK
 from shared.rows import Rows

@@ -10,8 +10,8 @@ import pytest_asyncio
 from deploy.places import Unreachable
 from deploy.rebuild import Compared, alone, made_again
 from shared.aggregate import Aggregates, Work
+from shared.audit import fold_check
 from shared.db import transaction
-from shared.history import fold_check
 from shared.migrate import migrate
 from shared.outbox import LOCK
 from tests.shared.counter import AGGREGATES, COUNTER, MIGRATIONS, Add, Added, Counter, counter_id, evolve

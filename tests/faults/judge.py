@@ -19,8 +19,8 @@ import asyncpg
 from deploy.demo.figures import Figures, add_up, asked, disagreements
 from deploy.operate import count_lag
 from deploy.topology import SERVICES
+from shared.audit import consumed, fold_check, published
 from shared.db import transaction
-from shared.history import consumed, fold_check, published
 from shared.kafka.ends import reach
 from shared.kafka.reader import read_on
 from shared.kafka.wire import Access

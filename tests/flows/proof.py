@@ -15,8 +15,8 @@ from services.intake.app import AGGREGATES as INTAKE
 from services.refurb.app import AGGREGATES as REFURB
 from services.routing.app import AGGREGATES as ROUTING
 from shared.aggregate import Aggregates
+from shared.audit import consumed, fold_check, published
 from shared.db import transaction
-from shared.history import consumed, fold_check, published
 
 AGGREGATES: Mapping[str, Aggregates] = {
     "intake": INTAKE,

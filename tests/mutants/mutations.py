@@ -270,7 +270,7 @@ MUTATIONS = (
     Mutation(
         "a fold check in slices of streams only",
         "no snapshot grows with the length of streams",
-        "shared/history.py",
+        "shared/audit.py",
         "if sums and sums[-1] > SLICE_EVENTS:",
         "if not ids:",
         (f"{BOUNDS}::test_a_fold_check_holds_no_snapshot_from_one_slice_to_the_next",),

@@ -24,8 +24,8 @@ from deploy.local.stack import Stack, http_status
 from deploy.local.state import Folder
 from deploy.local.supervisor import Supervisor
 from deploy.places import built
+from shared.audit import Difference, consumed, fold_check, published
 from shared.db import transaction
-from shared.history import Difference, consumed, fold_check, published
 from shared.kafka.reader import read_on
 from shared.kafka.wire import Access
 from shared.message import Message

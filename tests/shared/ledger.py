@@ -6,8 +6,8 @@ from uuid import UUID, uuid4
 
 import asyncpg
 
+from shared.audit import consumed, fold_check, published
 from shared.db import transaction
-from shared.history import consumed, fold_check, published
 from shared.kafka.reader import read_on
 from shared.message import Message
 from tests.shared.counter import AGGREGATES, Told

@@ -14,10 +14,11 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from shared import history
+from shared import audit, history
 from shared.aggregate import Work
+from shared.audit import fold_check, resend
 from shared.db import connect, transaction
-from shared.history import fold_check, resend, take_in
+from shared.history import take_in
 from shared.message import Message
 from shared.migrate import migrate
 from shared.outbox import Relay
@@ -152,20 +153,20 @@ async def test_a_fold_check_holds_no_snapshot_from_one_slice_to_the_next(
     pool: "asyncpg.Pool[asyncpg.Record]", monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """C9: a long one would keep what the relay has deleted in the way of its next look. Streams and events both end a slice."""
-    monkeypatch.setattr(history, "SLICE", 50)
-    monkeypatch.setattr(history, "SLICE_EVENTS", 100)
+    monkeypatch.setattr(audit, "SLICE", 50)
+    monkeypatch.setattr(audit, "SLICE_EVENTS", 100)
     for n in range(60):
         await long_stream(pool, f"short {n}", 5)
     await pool.execute("UPDATE counters SET total = 0")
     sizes: list[int] = []
-    whole = history.fold_slice
+    whole = audit.fold_slice
 
     async def measured(*args: Any) -> Any:
         found, after = await whole(*args)
         sizes.append(len(found))
         return found, after
 
-    monkeypatch.setattr(history, "fold_slice", measured)
+    monkeypatch.setattr(audit, "fold_slice", measured)
     async for _ in fold_check(pool, METERS):
         assert await pool.fetchval(SNAPSHOTS) == 0
     assert [size for size in sizes if size] == [20, 20, 20]

@@ -11,8 +11,9 @@ import asyncpg
 import pytest
 
 from shared.aggregate import Aggregate, Recorded, Versioned, Work, record
+from shared.audit import Difference, consumed, fold_check, published, resend
 from shared.errors import Outage, Refused
-from shared.history import Difference, Forked, consumed, contracts, fold_check, published, resend, take_in
+from shared.history import Forked, contracts, take_in
 from shared.kafka.reader import read_on
 from shared.message import Message
 from shared.migrate import ChangedMigration, migrate

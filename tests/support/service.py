@@ -19,9 +19,9 @@ from granian.constants import Interfaces
 from granian.server.embed import Server
 
 from deploy.local.platform import Platform
+from shared.audit import fold_check
 from shared.desk import Desk
 from shared.events.base import Event
-from shared.history import fold_check
 from shared.kafka.admin import Admin, NewTopic
 from shared.kafka.wire import Access, Sender
 from shared.run import Running, Service, assemble
