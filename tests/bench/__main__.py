@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from shared import log
-from tests.bench import chain, growth, isolation, judging, throughput
+from tests.bench import backlog, chain, growth, isolation, judging, throughput
 from tests.support.platform import new_folder, started_platform
 
 ROOT = Path(__file__).parents[2]
@@ -58,7 +58,25 @@ async def whole() -> AsyncIterator[str]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-BENCHES = {"judge": judging.measure, "kernel": kernel, "chain": whole, "growth": grown, "isolation": cells}
+async def waiting() -> AsyncIterator[str]:
+    """A service before a long backlog."""
+    folder = new_folder("bench-")
+    try:
+        async with started_platform() as platform:
+            async for found in backlog.measure(platform, folder):
+                yield found
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+BENCHES = {
+    "judge": judging.measure,
+    "kernel": kernel,
+    "chain": whole,
+    "growth": grown,
+    "isolation": cells,
+    "backlog": waiting,
+}
 
 
 async def main(chosen: list[str]) -> int:

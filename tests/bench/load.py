@@ -22,13 +22,16 @@ def stream(number: int) -> UUID:
     return uuid5(MAILLON, f"bench {number}")
 
 
-def backlog(count: int, seed: int = 7, streams: int | None = None, before: int = 0) -> Backlog:
-    """Make `count` messages of `streams` streams that are already at number `before`, in a shuffled but per-stream order."""
+def backlog(count: int, seed: int = 7, streams: int | None = None, before: int = 0, first: int = 0) -> Backlog:
+    """Make `count` messages of `streams` streams (numbered from `first` on) that are already at number `before`.
+
+    In a shuffled but per-stream order.
+    """
     chance = random.Random(seed)  # noqa: S311 repeatable, no secret
     numbers: dict[int, int] = {}
     made = []
     for _ in range(count):
-        n = chance.randrange(streams or max(1, count // STREAMS_SHARE))
+        n = first + chance.randrange(streams or max(1, count // STREAMS_SHARE))
         numbers[n] = numbers.get(n, before) + 1
         made.append((stream(n), numbers[n], Told(name=str(stream(n)), amount=1).model_dump_json()))
     return made

@@ -26,7 +26,7 @@ from shared.settings import Settings
 from tests.bench.load import backlog, fill
 from tests.shared.counter import COUNTER, MIGRATIONS, REPLY, Add, Added, Answer, Told, counter_id
 from tests.support.platform import until
-from tests.support.process import process
+from tests.support.process import process, resident_mb
 from tests.support.service import Ground, Publisher, Site
 
 TOLD = "test.told.ara"
@@ -40,13 +40,6 @@ async def pool(database: str) -> AsyncIterator["asyncpg.Pool[asyncpg.Record]"]:
     await migrate(pool, MIGRATIONS)
     yield pool
     await pool.close()
-
-
-def resident_mb(pid: int) -> float:
-    """What a process holds of the machine's memory."""
-    found = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
-    assert found is not None
-    return int(found[1]) / 1024
 
 
 @pytest.mark.timeout(300)

@@ -34,7 +34,7 @@ async def replies(site: Site) -> list[str]:
 
 
 async def test_hostile_bytes_are_answered_one_by_one(counter: Site, publisher: Publisher, ground: Ground) -> None:
-    """NaN, deep JSON, NUL, a number of 5,000 digits, a bomb of headers, header names that are no text (the first of three is accepted)."""
+    """NaN, deep JSON, NUL, a number of 5,000 digits, bombs of headers, header names that are no text (the first of three is accepted)."""
     hostile = {
         "nan": b'{"name": "x", "amount": NaN}',
         "deep": b'{"name": ' + b"[" * 100_000 + b"]" * 100_000 + b', "amount": 1}',
@@ -47,11 +47,13 @@ async def test_hostile_bytes_are_answered_one_by_one(counter: Site, publisher: P
         await publisher.raw(ASKED, b"k", value, HEADERS | {"ce_id": name})
     await publisher.raw(ASKED, b"k", Asked(name="x\x00y", amount=1).model_dump_json().encode(), HEADERS | {"ce_id": "nul"})
     await publisher.raw(ASKED, b"k", b"{}", HEADERS | {"ce_id": "bomb"} | {f"h{n}": "v" * 1_000 for n in range(500)})
+    await publisher.raw(ASKED, b"k", b"{}", HEADERS | {"ce_id": "many"} | {f"h{n}": "" for n in range(50_000)})
+    await publisher.raw(ASKED, b"k", b"{}", HEADERS | {"ce_id": "large"} | {"h": "v" * 1_000_000})
     await with_odd_header_names(ground.access, [Asked(name="odd", amount=n) for n in (1, 2, 3)])
     await publisher.raw(ASKED, b"k", Asked(name="after", amount=1).model_dump_json().encode(), HEADERS | {"ce_id": "last"})
     await until(lambda: accepted(counter))
     found = await replies(counter)
-    assert found.count("contract") == 6
+    assert found.count("contract") == 8
     assert found.count("accepted") == 3
     assert found.count("unreadable_headers") == 2
     assert sorted(set(found)) == ["DataError", "accepted", "contract", "unreadable_headers"]

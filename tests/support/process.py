@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -25,6 +26,13 @@ def environment(settings: Settings, **more: str) -> dict[str, str]:
         if value is not None:
             told[f"MAILLON_{name.upper()}"] = value.get_secret_value() if isinstance(value, SecretStr) else str(value)
     return {**os.environ, **told, **more}
+
+
+def resident_mb(pid: int) -> float:
+    """What a process holds of the machine's memory."""
+    found = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+    assert found is not None
+    return int(found[1]) / 1024
 
 
 @dataclass(slots=True)
