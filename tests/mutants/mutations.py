@@ -272,7 +272,7 @@ MUTATIONS = (
         "no snapshot grows with the length of streams",
         "shared/audit.py",
         "if sums and sums[-1] > SLICE_EVENTS:",
-        "if not ids:",
+        "if sums and sums[-1] < 0:",
         (f"{BOUNDS}::test_a_fold_check_holds_no_snapshot_from_one_slice_to_the_next",),
     ),
     Mutation(

@@ -5,6 +5,7 @@ import re
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -98,7 +99,8 @@ class Largest:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.rows = 0
-        execute = asyncpg.Connection._execute
+        connections: Any = asyncpg.Connection
+        execute = connections._execute
 
         async def counted(connection: object, *args: object, **more: object) -> object:
             found = await execute(connection, *args, **more)
@@ -106,7 +108,7 @@ class Largest:
             self.rows = max(self.rows, len(rows) if isinstance(rows, list) else 0)
             return found
 
-        monkeypatch.setattr(asyncpg.Connection, "_execute", counted)
+        monkeypatch.setattr(connections, "_execute", counted)
 
 
 async def test_a_stream_of_100000_events_is_never_read_whole(
@@ -187,7 +189,7 @@ async def test_ten_thousand_parked_streams_let_the_others_pass(counter: Site, pu
     left = []
     for n in range(2, 5):
         await publisher.tell(TOLD, uuid4(), Told(name="other", amount=1))
-        await until(lambda n=n: total_is(counter, "other", n), 20)
+        await until(partial(total_is, counter, "other", n), 20)
         left.append(await pool.fetchval("SELECT count(*) FROM parked"))
     assert left == sorted(left, reverse=True)
     assert left[0] > 0
@@ -213,12 +215,14 @@ async def test_what_the_relay_holds_at_once_is_bounded_in_events_and_in_bytes(
     for topic, count, size in (("t.large", 100, 100_000), ("t.small", 3_000, 10), ("t.tiny", 3_000, 10)):
         await pool.execute(QUEUED, uuid4(), topic, count, size)
     sent: dict[str, list[int]] = {}
-    held, most, first = 0, 0, []
+    held, most = 0, 0
+    first: list[str] = []
 
     async def send(topic: str, rows: Sequence[asyncpg.Record]) -> dict[int, int]:
         nonlocal held, most
         size = sum(len(row["data"]) for row in rows)
-        held, first[len(first) :] = held + size, [topic]
+        first.append(topic)
+        held += size
         most = max(most, held)
         await asyncio.sleep(0.01)
         held -= size

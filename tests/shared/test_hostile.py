@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from shared.consumer import CellStopped, Consumer
 from shared.db import connect, transaction
 from shared.kafka.reader import BATCH_BYTES, Reader
-from shared.kafka.wire import LONGEST_HEADER, MOST_HEADERS, Access, decode
+from shared.kafka.wire import LONGEST_HEADER, MOST_HEADERS, Access, Sender, decode
 from shared.message import Message
 from shared.migrate import migrate
 from shared.settings import Settings
@@ -101,18 +101,20 @@ def test_when_a_message_came_is_for_the_broker_to_say() -> None:
     assert (message.time.year, message.arrived) == (2126, datetime(2026, 11, 23, 8, tzinfo=UTC))
 
 
-@pytest.mark.usefixtures("settings")
-async def test_a_batch_ends_at_eight_mebibytes(ground: Ground, publisher: Publisher) -> None:
-    big = b"x" * 900_000
-    for n in range(30):
-        await publisher.raw(ASKED, str(n).encode(), big, HEADERS | {"ce_id": str(n)})
+async def test_a_batch_ends_at_eight_mebibytes(ground: Ground) -> None:
+    """Of twelve partitions more than that is fetched ahead before the first batch is asked for."""
+    await ground.make_topics({"test.large": "regions"}, partitions=12)
+    sender = Sender(ground.access, "/maillon/test", timeout_s=60)
+    await sender.put("test.large.ara", [(str(n).encode(), b"x" * 900_000, []) for n in range(30)])
+    await sender.stop()
 
     async def nowhere(_: object) -> dict[tuple[str, int], int]:
         return {}
 
-    reader = Reader(ground.access, [ASKED], "bounds", "bounds.0", nowhere, lambda _: True)
+    reader = Reader(ground.access, ["test.large.ara"], "bounds", "bounds.0", nowhere, lambda _: True)
     await reader.start()
     try:
+        await asyncio.sleep(2)
         total = 0
         async for batch in reader.batches():
             size = sum(len(m.value) for m in batch)
