@@ -220,14 +220,6 @@ MUTATIONS = (
         (f"{CRASHES}::test_killed_at_a_named_moment_it_goes_on_as_if_nothing_had_been[before_commit]",),
     ),
     Mutation(
-        "topics are not named before they are sent to",
-        "one topic's trouble delays no other",
-        "shared/kafka/wire.py",
-        "            await producer.client.add_topic(name)",
-        "            await asyncio.sleep(0)",
-        (f"{RELAY}::test_a_topic_that_the_broker_holds_up_delays_no_other_and_comes_once",),
-    ),
-    Mutation(
         "a stuck topic replaces the producer",
         "what waits for one topic is not sent again for it",
         "shared/kafka/wire.py",
