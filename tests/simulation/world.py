@@ -14,9 +14,10 @@ from fastapi import FastAPI
 
 from deploy.aside import skip
 from shared import migrate
+from shared.audit import fold_check
 from shared.db import transaction
 from shared.errors import Outage, Refused
-from shared.history import Forked, fold_check
+from shared.history import Forked
 from shared.kafka.wire import partition_of
 from shared.run import Running
 from shared.settings import Settings
