@@ -148,7 +148,7 @@ class Yard:
                     log_format="json",
                 )
                 log = self.ground.folder / f"refurb-{len(arrangement)}-{number}.log"
-                await (await running.enter_async_context(process("services.refurb", settings, log))).ready()
+                await (await running.enter_async_context(process("services.refurb", settings, log))).ready(120)
             yield
 
     @asynccontextmanager
