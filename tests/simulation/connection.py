@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -15,6 +15,13 @@ from tests.simulation.schema import Row
 from tests.simulation.statements import Result, understood
 
 DEFAULT = "default_transaction_isolation"
+
+
+class Record(dict[str, Any]):
+    """A row as asyncpg gives it: values by name, and in their order when gone through."""
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.values())
 
 
 class Connection:
@@ -49,11 +56,11 @@ class Connection:
         return result
 
     async def fetch(self, sql: str, *args: Any) -> list[Row]:
-        return list((await self._run(sql, args)).rows)
+        return [Record(row) for row in (await self._run(sql, args)).rows]
 
     async def fetchrow(self, sql: str, *args: Any) -> Row | None:
         rows = (await self._run(sql, args)).rows
-        return rows[0] if rows else None
+        return Record(rows[0]) if rows else None
 
     async def fetchval(self, sql: str, *args: Any) -> Any:
         rows = (await self._run(sql, args)).rows

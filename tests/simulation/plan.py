@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 from uuid import UUID, uuid5
 
@@ -145,6 +145,7 @@ class Draft:
         for n in range(chance.choice([0, 0, 1, 3, 6])):
             self.request(n)
         self.go_wrong()
+        self.pair()
         plan.told.sort(key=lambda told: told[0])
         return plan
 
@@ -273,6 +274,13 @@ class Draft:
                 cause=f"request {number}",
             )
         )
+
+    def pair(self) -> None:
+        """Let every second request come right behind the one before it, for the same thing: two who want it at once."""
+        requests = self.plan.requests
+        for n in range(1, len(requests), 2):
+            first = requests[n - 1]
+            requests[n] = replace(requests[n], at=first.at + 0.001, cell=first.cell, name=first.name)
 
     def go_wrong(self) -> None:
         """Draw the faults."""

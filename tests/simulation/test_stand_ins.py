@@ -130,7 +130,7 @@ async def real_outcome(plan: Plan, ground: Ground, url: str, expected: Seen) -> 
 
     try:
         try:
-            await until(as_expected, 12)
+            await until(as_expected, 40)
         except AssertionError:
             return await now()
         return expected
@@ -157,7 +157,7 @@ async def test_a_history_with_a_kill_in_it_ends_alike_on_both(settings: Settings
     async with process("tests.shared", settings, tmp_path / "log", start=False) as service:
         await service.start(MAILLON_CRASH_AT=f"after_commit:1:{flag}")
         await told_for_real(plan, ground)
-        await service.ended()
+        await service.ended(60)
         assert flag.exists()
         await service.start()
         assert await real_outcome(plan, ground, settings.database_url.get_secret_value(), expected) == expected
