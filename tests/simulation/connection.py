@@ -4,6 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from itertools import islice
 from typing import Any
 
 import asyncpg
@@ -22,6 +23,16 @@ class Record(dict[str, Any]):
 
     def __iter__(self) -> Iterator[Any]:
         return iter(self.values())
+
+
+class Cursor:
+    """Rows some at a time; those of a snapshot, so they may be taken at once."""
+
+    def __init__(self, rows: Sequence[Row]) -> None:
+        self.rows = iter(rows)
+
+    async def fetch(self, some: int) -> list[Row]:
+        return list(islice(self.rows, some))
 
 
 class Connection:
@@ -57,6 +68,9 @@ class Connection:
 
     async def fetch(self, sql: str, *args: Any) -> list[Row]:
         return [Record(row) for row in (await self._run(sql, args)).rows]
+
+    async def cursor(self, sql: str, *args: Any) -> "Cursor":
+        return Cursor(await self.fetch(sql, *args))
 
     async def fetchrow(self, sql: str, *args: Any) -> Row | None:
         rows = (await self._run(sql, args)).rows
@@ -127,12 +141,19 @@ class Pool:
 
     def __init__(self, database: Database, settings: Mapping[str, str], largest: int) -> None:
         self.database, self.settings, self.left = database, settings, largest
+        self.largest = largest
         self.idle: list[Connection] = []
         self.queue: deque[asyncio.Future[None]] = deque()
         self.closed = False
 
     def acquire(self, *, timeout: float | None = None) -> Acquired:
         return Acquired(self, timeout)
+
+    def get_size(self) -> int:
+        return self.largest - self.left + len(self.idle)
+
+    def get_idle_size(self) -> int:
+        return len(self.idle)
 
     async def take(self) -> Connection:
         alive()

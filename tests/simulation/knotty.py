@@ -8,19 +8,44 @@ from tests.simulation.schema import Row, Schema
 
 Args = Sequence[Any]
 Answer = tuple[Sequence[Row], int]
+RELAY_LOCK = ("'relay'",)
+"""The name of the relay's lock, as the statement that takes it gives it."""
 SELF_RELEASING = {"early", "gap", "blocked"}
 
 
 async def next_unsent(tx: Transaction, _schema: Schema, args: Args) -> Answer:
-    """Up to $1 unsent events of each topic, $2 apart."""
+    """Up to $1 unsent events of each topic, $2 apart, and about $3 bytes of all topics together."""
     tx.database.relaying(tx.session)
-    events = {row["seq"]: row for row in tx.view("events").values()} if tx.view("outbox") else {}
-    taken: dict[str, int] = {}
+    share, apart, most_bytes = args
+    waiting = sorted(tx.view("outbox"))
+    many = len({topic for topic, _ in waiting})
+    events = {row["seq"]: row for row in tx.view("events").values()} if waiting else {}
+    taken: dict[str, list[int]] = {}
     rows = []
-    for topic, seq in sorted(tx.view("outbox")):
-        if topic not in args[1] and taken.get(topic, 0) < args[0]:
-            taken[topic] = taken.get(topic, 0) + 1
+    for topic, seq in waiting:
+        sizes = taken.setdefault(topic, [])
+        if topic not in apart and len(sizes) < min(share, 1 + 20 * share // many) and sum(sizes) < most_bytes // many:
             rows.append(events[seq])
+        sizes.append(len(events[seq]["data"]))
+    return rows, len(rows)
+
+
+async def is_free(tx: Transaction, _schema: Schema, _args: Args) -> Answer:
+    """Whether the relay's lock could be had at this moment; it is not kept."""
+    return [{"case": RELAY_LOCK not in tx.database.advisory}], 1
+
+
+async def streams_of(tx: Transaction, _schema: Schema, args: Args) -> Answer:
+    """The next streams, how many events each has, and whether any of them is of the types that are asked for."""
+    after, types, limit = args
+    found: dict[Any, list[str]] = {}
+    for row in tx.view("events").values():
+        if row["stream"] > after:
+            found.setdefault(row["stream"], []).append(row["type"])
+    rows = [
+        {"stream": stream, "events": len(kinds), "ours": any(kind in types for kind in kinds)}
+        for stream, kinds in sorted(found.items())[:limit]
+    ]
     return rows, len(rows)
 
 
@@ -129,11 +154,17 @@ async def anything_unsent(tx: Transaction, _schema: Schema, _args: Args) -> Answ
 
 
 KNOTTY: Mapping[str, Callable[[Transaction, Schema, Args], Awaitable[Answer]]] = {
-    "WITH RECURSIVE topics AS ( (SELECT topic FROM outbox ORDER BY topic LIMIT 1) UNION ALL SELECT (SELECT o.topic FROM outbox o "
-    "WHERE o.topic > t.topic ORDER BY o.topic LIMIT 1) FROM topics t WHERE t.topic IS NOT NULL ) SELECT e.seq, e.stream, "
-    "e.version, e.topic, e.type, e.at, e.trace, e.data FROM topics t CROSS JOIN LATERAL (SELECT seq FROM outbox o WHERE o.topic "
-    "= t.topic ORDER BY seq LIMIT $1) o JOIN events e USING (seq) WHERE t.topic <> ALL ($2::text[]) ORDER BY e.topic, "
-    "e.seq": next_unsent,
+    "WITH RECURSIVE topics AS ( (SELECT topic FROM outbox ORDER BY topic LIMIT 1) UNION ALL SELECT (SELECT o.topic FROM "
+    "outbox o WHERE o.topic > t.topic ORDER BY o.topic LIMIT 1) FROM topics t WHERE t.topic IS NOT NULL ) SELECT e.seq, "
+    "e.stream, e.version, e.topic, e.type, e.at, e.trace, e.data FROM topics t CROSS JOIN (SELECT count(topic) AS n FROM "
+    "topics) many CROSS JOIN LATERAL ( SELECT e.*, sum(pg_column_size(e.data)) OVER (ORDER BY e.seq) - "
+    "pg_column_size(e.data) AS before FROM (SELECT seq FROM outbox o WHERE o.topic = t.topic ORDER BY seq LIMIT "
+    "least($1::bigint, 1 + 20 * $1::bigint / many.n)) o JOIN events e USING (seq) ) e WHERE t.topic <> ALL ($2::text[]) AND "
+    "e.before < $3::bigint / many.n ORDER BY e.topic, e.seq": next_unsent,
+    "SELECT CASE WHEN (SELECT pg_try_advisory_lock(hashtext(current_schema()), hashtext('relay'))) THEN (SELECT "
+    "pg_advisory_unlock(hashtext(current_schema()), hashtext('relay'))) ELSE false END": is_free,
+    "SELECT stream, count(*) AS events, bool_or(type = ANY ($2::text[])) AS ours FROM events WHERE stream > $1 GROUP BY "
+    "stream ORDER BY stream LIMIT $3": streams_of,
     "WITH heads AS ( SELECT p.stream, p.topic FROM parked p LEFT JOIN seen s USING (stream, topic) WHERE p.topic = ANY "
     "($1::text[]) AND p.version <= coalesce(s.version, 0) + 1 AND p.why IN ('early', 'gap', 'blocked') AND (p.again_at <= now() OR "
     "p.why <> 'early') AND NOT EXISTS (SELECT FROM parked q WHERE q.stream = p.stream AND q.topic = p.topic AND q.version <= "

@@ -288,6 +288,13 @@ def saying(match: Match, _schema: Schema) -> Handler:
     return handle
 
 
+def who_am_i(_match: Match, _schema: Schema) -> Handler:
+    async def handle(tx: Transaction, _args: Sequence[Any]) -> Result:
+        return Result([{"pg_backend_pid": id(tx.session)}], 1)
+
+    return handle
+
+
 RECORDING = (
     r"WITH kept AS \( ?(INSERT INTO events .*?) RETURNING topic, seq ?\) "
     r"INSERT INTO outbox \(topic, seq\) SELECT topic, seq FROM kept WHERE (.*)"
@@ -298,6 +305,7 @@ SELECTING = (
 )
 SHAPES: tuple[tuple[str, Callable[[Match, Schema], Handler]], ...] = (
     (r"SELECT (true|1)", saying),
+    (r"SELECT pg_backend_pid\(\)", who_am_i),
     (r"SET LOCAL \w+ = '\w+'", saying),
     (r"SELECT pg_advisory_xact_lock\((.*)\)", queueing),
     (r"SELECT pg_try_advisory_lock\(hashtext\(current_schema\(\)\), hashtext\((.*)\)\)", locking),
