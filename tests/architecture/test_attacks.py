@@ -35,6 +35,10 @@ def test_what_shows_it_exists(number: str, shown: str) -> None:
     assert [name for name in named if not exists(name)] == []
 
 
+def test_every_test_that_is_named_anywhere_on_the_page_exists() -> None:
+    assert [name for name in re.findall(r"`(tests/[^`]+::[^`]+)`", PAGE) if not exists(name)] == []
+
+
 def test_what_does_not_exist_is_found() -> None:
     assert not exists("tests/shared/test_hostile.py::test_nothing")
     assert not exists("tests/shared/test_nowhere.py::test_a_batch_ends_at_eight_mebibytes")
