@@ -21,6 +21,10 @@ SHOWN = "SELECT * FROM parked WHERE stream = $1 AND version = $2 ORDER BY topic,
 """One message with its bytes; more than one when its number was forked."""
 
 
+TOPICS = "SELECT DISTINCT topic FROM parked WHERE stream = $1 AND version = $2 ORDER BY topic"
+"""From where a number of a stream came: from more than one topic where somebody speaks for another's stream."""
+
+
 async def release(tx: Tx, stream: UUID | None = None, topic: str | None = None) -> int:
     """Ask that what is parked (of a stream, of a topic, or all) be tried again, in order. Returns how many. A fork stays: skip it."""
     status = await tx.connection.execute(
@@ -32,19 +36,21 @@ async def release(tx: Tx, stream: UUID | None = None, topic: str | None = None) 
     return int(status.split()[-1])
 
 
-async def skip(tx: Tx, stream: UUID, version: int, because: str) -> int:
+async def skip(tx: Tx, stream: UUID, version: int, because: str, topic: str | None = None) -> int:
     """Pass over a message for good, with a reason that is kept; what follows it may go on. Returns how many rows went (0: none there).
 
-    Only the head of a stream can be passed over: skipping one in the middle would let its successors build on a hole unseen.
+    Only the head of a stream can be passed over: skipping one in the middle would let its successors build on a hole unseen. Where
+    somebody speaks for another's stream, both may wait under one number: then `topic` says which is meant.
     """
     rows = await tx.connection.fetch(
         """
-        DELETE FROM parked p WHERE p.stream = $1 AND p.version = $2
+        DELETE FROM parked p WHERE p.stream = $1 AND p.version = $2 AND ($3::text IS NULL OR p.topic = $3)
           AND p.version <= 1 + coalesce((SELECT s.version FROM seen s WHERE s.stream = p.stream AND s.topic = p.topic), 0)
         RETURNING p.stream, p.topic, p.version, p.mark, p.type, p.why, p.reason
         """,
         stream,
         version,
+        topic,
     )
     for row in rows:
         await tx.connection.execute(

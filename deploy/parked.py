@@ -140,6 +140,7 @@ def skip_parked(
     reason: Annotated[
         str, typer.Option("--reason", help="Why it may be lost. Kept for ever, with the message's place and mark.")
     ],
+    topic: Annotated[str | None, typer.Option("--topic", help="From which topic, where two have that number.")] = None,
     service: Services = None,
     stack: Stack = None,
 ) -> None:
@@ -149,7 +150,11 @@ def skip_parked(
         raise typer.Exit(2)
 
     async def skip(tx: Tx) -> str | None:
-        count = await aside.skip(tx, stream, version, reason.strip())
+        names = [row["topic"] for row in await tx.connection.fetch(aside.TOPICS, stream, version)]
+        if len(names) > 1 and topic is None:
+            typer.echo(f"number {version} waits from {' and from '.join(names)}: say with --topic which is passed over", err=True)
+            raise typer.Exit(2)
+        count = await aside.skip(tx, stream, version, reason.strip(), topic)
         return f"passed over for good ({count}), the reason is kept" if count else None
 
     why = f"number {version} is not the head of that stream: `maillon parked list` marks heads with >"

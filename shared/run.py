@@ -30,6 +30,7 @@ from shared.consumer import Consumer, Outside, Reactions
 from shared.db import AWAY as DATABASE_AWAY
 from shared.db import CLASH, connect, sessions_are_ours
 from shared.desk import Desk
+from shared.errors import Outage
 from shared.history import take_in
 from shared.http import build_app
 from shared.jobs import Job, keep_running
@@ -220,6 +221,8 @@ async def watched(view: Callable[[Desk], Awaitable[None]], desk: Desk) -> None:
     while True:
         try:
             await view(desk)
+        except Outage as error:
+            log.warning("view_waits", view=view.__name__, error=error.code)
         except Exception:  # noqa: BLE001 a view may fail without the service failing
             log.exception("view_failed", view=view.__name__)
         await asyncio.sleep(5)

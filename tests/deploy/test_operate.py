@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -160,6 +160,22 @@ async def test_the_head_is_passed_over_with_a_reason_that_is_kept(ops: Ops) -> N
     assert kept is not None
     assert (kept["version"], kept["skipped_because"]) == (1, "sent by a broken release, told again under another id")
     assert kept["reason"].startswith("malformed: contract")
+
+
+async def test_who_speaks_for_anothers_stream_is_passed_over_alone(ops: Ops) -> None:
+    """Two topics, one stream, one number: passing over the wrong one would lose the other's message for good."""
+    stream = uuid4()
+    true, false = message(stream, 1), replace(message(stream, 1), topic="intake.donations.idf")
+    async with transaction(ops.pools["routing"]) as tx:
+        await park(tx, [Parked(true, "refused", "not yet mended"), Parked(false, "refused", "not its publisher")])
+    because = ("--reason", "not its publisher")
+    assert await ops("parked", "skip", stream, 1, *because) == Said(
+        2, [f"number 1 waits from {true.topic} and from {false.topic}: say with --topic which is passed over"]
+    )
+    said = await ops("parked", "skip", stream, 1, *because, "--topic", false.topic)
+    assert said == Said(0, ["routing: passed over for good (1), the reason is kept"])
+    left = await ops.pools["routing"].fetch("SELECT topic FROM parked WHERE stream = $1", stream)
+    assert [row["topic"] for row in left] == [true.topic]
 
 
 async def test_a_fork_is_not_released(ops: Ops) -> None:

@@ -99,7 +99,9 @@ async def skip_head(tx: Transaction, schema: Schema, args: Args) -> Answer:
     gone = []
     for key, row in tx.view("parked").items():
         at = seen.get((row["stream"], row["topic"]))
-        if (row["stream"], row["version"]) == (args[0], args[1]) and row["version"] <= 1 + (at["version"] if at else 0):
+        if (row["stream"], row["version"], row["topic"]) == (args[0], args[1], args[2] or row["topic"]) and row[
+            "version"
+        ] <= 1 + (at["version"] if at else 0):
             gone.append(row)
             await tx.claim("parked", key)
             tx.check_first("parked", key)
@@ -173,8 +175,9 @@ KNOTTY: Mapping[str, Callable[[Transaction, Schema, Args], Awaitable[Answer]]] =
     'ORDER BY p.stream, p.topic, p.version, p."offset" LIMIT 2000': due,
     "UPDATE seen s SET parked_from = (SELECT min(p.version) FROM parked p WHERE p.stream = s.stream AND p.topic = s.topic) WHERE "
     "(s.stream, s.topic) IN (SELECT DISTINCT * FROM unnest($1::uuid[], $2::text[]))": unblock,
-    "DELETE FROM parked p WHERE p.stream = $1 AND p.version = $2 AND p.version <= 1 + coalesce((SELECT s.version FROM seen s "
-    "WHERE s.stream = p.stream AND s.topic = p.topic), 0) RETURNING p.stream, p.topic, p.version, p.mark, p.type, p.why, "
+    "DELETE FROM parked p WHERE p.stream = $1 AND p.version = $2 AND ($3::text IS NULL OR p.topic = $3) AND p.version <= 1 + "
+    "coalesce((SELECT s.version FROM seen s WHERE s.stream = p.stream AND s.topic = p.topic), 0) RETURNING p.stream, "
+    "p.topic, p.version, p.mark, p.type, p.why, "
     "p.reason": skip_head,
     "SELECT topic, count(*) AS streams, sum(last) AS numbers FROM (SELECT topic, stream, max(version) AS last FROM events WHERE "
     "topic IS NOT NULL GROUP BY topic, stream) _ GROUP BY topic ORDER BY topic": published,

@@ -87,6 +87,7 @@ class World:
     judge: Judge = field(init=False)
     processes: list[Process] = field(default_factory=list)
     healed: bool = False
+    over: bool = False
     starts: int = 0
     untold: list[tuple[str, Bytes]] = field(default_factory=list)
     backup: Backup | None = None
@@ -137,7 +138,7 @@ class World:
         stage.note("dead", process.actor.name)
         stage.database.gone(process.actor)
         stage.broker.gone(process.actor)
-        if not self.healed:
+        if not self.over:  # also of one that was being stopped when all was healed
             self.loop.after(0.05 + stage.broker.chance.random() * 0.6, self.again, process)
 
     def again(self, process: Process) -> None:
@@ -202,7 +203,7 @@ class World:
         await self.heal()
         await self.settle()
         for fork in plan.forks:
-            await self.skip(fork.stream, fork.version)
+            await self.skip(fork.stream, fork.version, fork.topic)
         if plan.forks:
             await self.settle()
         await self.end()
@@ -340,17 +341,17 @@ class World:
             if self.judge.violations or (self.judge.is_quiet() and next(self.judge.set_aside(), None) is None):
                 return
 
-    async def skip(self, stream: Any, version: int) -> None:
+    async def skip(self, stream: Any, version: int, topic: str) -> None:
         """Pass over a second history, as an operator would."""
         async with transaction(cast("Any", self.pool())) as tx:
-            if await skip(tx, stream, version, "agreed") != 1:
+            if await skip(tx, stream, version, "agreed", topic) != 1:
                 self.judge.say(FORKS, f"number {version} of {stream} came with other bytes, and nobody noticed")
 
     def pool(self) -> Pool:
         return Pool(self.stage.database, {"default_transaction_isolation": "repeatable read"}, 1)
 
     async def end(self) -> None:
-        judge = self.judge
+        judge, self.over = self.judge, True
         judge.violations += [Violation(NO_SURPRISE, f"{event}: {error}") for event, error in self.stage.failures]
         if not judge.is_quiet():
             judge.say(QUIET, f"after {SETTLE_S} s of quiet something is unread or unsent")
