@@ -34,8 +34,8 @@ faults: setup ## break everything for some minutes and count afterwards (MINUTES
 	@command -v go >/dev/null || [ -x .venv/bin/go ] || .ci/uv pip install --quiet --python $(PY) --require-hashes --only-binary :all: -r requirements.faults
 	@$(PY) -m tests.faults --proxy build --seconds $$(($(or $(MINUTES),5) * 60)) $(if $(SEED),--seed $(SEED)) --brokers $(or $(BROKERS),1) $(ARGS)
 
-bench: setup ## measure, one JSON object a line, also in .local/bench.jsonl
-	@$(PY) -m tests.bench
+bench: setup ## measure for some 20 minutes, one JSON object a line, also in .local/bench.jsonl (ARGS=kernel chooses a part)
+	@$(PY) -m tests.bench $(ARGS)
 
 COMPILE := .ci/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --only-binary :all: \
 	--no-header --no-emit-find-links --no-emit-index-url --upgrade
