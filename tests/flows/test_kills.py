@@ -2,8 +2,8 @@
 
 `MAILLON_KILLS=n` is how often each of the seven processes is killed at a seeded moment; the small default keeps `make test` short, the
 full set is 20. Every walk kills each process once, at moments of its own, so two may be down together. The crash points (where a
-crash would hurt, if it could) are turned through the services: two walks pass all six points, six walks every point in every service
-(`MAILLON_KILLS` of 6 and more).
+crash would hurt, if it could) are turned through the services: one walk passes five of the six points, six walks every point in every
+service (`MAILLON_KILLS` of 6 and more). What else is broken under a chain at work, and counted afterwards: `tests/faults`.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ from tests.flows.test_walk import AS_IT_MUST_BE
 
 KILLS = int(os.environ.get("MAILLON_KILLS", "1"))
 PROCESSES = (*SERVICES, "kafka", "postgres")
-TURNS = 6 if KILLS >= 6 else 2
+TURNS = 6 if KILLS >= 6 else 1
 pytestmark = [pytest.mark.timeout(420), pytest.mark.usefixtures("walked")]
 
 

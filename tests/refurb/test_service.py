@@ -142,7 +142,8 @@ async def test_every_wrong_message_gets_one_rejected_receipt(scene: Scene) -> No
         ("device_received", {**about, "device_type": "laptop"}, {"key": "PE-OTHER"}, ("key", "wrong_key")),
         ("device_received", json.dumps({**about, "device_type": "laptop"}).encode(), {}, ("key", "missing_key")),
         ("consignment_received", {"consignment_id": str(other), "counted": 1}, {}, ("/consignment_id", "consignment_of_another")),
-        ("medium_erased", {**about, "log": "<?xml version='1.0'?>"}, {}, ("/log", "unsupported_format")),
+        ("medium_erased", {**about, "log": "<?xml version='1.0'?>"}, {}, ("/log", "unreadable")),
+        ("medium_erased", {**about, "log": "wiped it myself, promise"}, {}, ("/log", "unsupported_format")),
         ("medium_erased", {**about, "log": "  "}, {}, ("/log", "unreadable")),
         ("capacity_declared", b'{"weekly_places": {"laptop": NaN}}', {"key": "trira"}, ("/weekly_places/laptop", "not_a_number")),
     ]
