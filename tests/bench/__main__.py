@@ -3,9 +3,10 @@
 import asyncio
 import shutil
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 
+from deploy.local.platform import Platform
 from shared import log
 from tests.bench import backlog, chain, growth, isolation, judging, throughput
 from tests.support.platform import new_folder, started_platform
@@ -13,43 +14,23 @@ from tests.support.platform import new_folder, started_platform
 ROOT = Path(__file__).parents[2]
 
 
-async def kernel() -> AsyncIterator[str]:
-    """The kernel alone."""
+Measure = Callable[[Platform, Path], AsyncIterator[str]]
+
+
+async def alone(*measures: Measure) -> AsyncIterator[str]:
+    """On a broker and a database of its own."""
     folder = new_folder("bench-")
     try:
         async with started_platform() as platform:
-            async for found in throughput.measure(platform, folder):
-                yield found
-            async for found in throughput.processes(platform, folder):
-                yield found
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-async def grown() -> AsyncIterator[str]:
-    """The kernel on tables that grew."""
-    folder = new_folder("bench-")
-    try:
-        async with started_platform() as platform:
-            async for found in growth.measure(platform, folder):
-                yield found
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-async def cells() -> AsyncIterator[str]:
-    """One cell's flood against another's wait."""
-    folder = new_folder("bench-")
-    try:
-        async with started_platform() as platform:
-            async for found in isolation.measure(platform, folder):
-                yield found
+            for measure in measures:
+                async for found in measure(platform, folder):
+                    yield found
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
 async def whole() -> AsyncIterator[str]:
-    """The five services."""
+    """With the five services."""
     folder = new_folder("bench-")
     try:
         async for found in chain.measure(folder):
@@ -58,24 +39,13 @@ async def whole() -> AsyncIterator[str]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-async def waiting() -> AsyncIterator[str]:
-    """A service before a long backlog."""
-    folder = new_folder("bench-")
-    try:
-        async with started_platform() as platform:
-            async for found in backlog.measure(platform, folder):
-                yield found
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-BENCHES = {
+BENCHES: Mapping[str, Callable[[], AsyncIterator[str]]] = {
     "judge": judging.measure,
-    "kernel": kernel,
+    "kernel": lambda: alone(throughput.measure, throughput.processes),
     "chain": whole,
-    "growth": grown,
-    "isolation": cells,
-    "backlog": waiting,
+    "growth": lambda: alone(growth.measure),
+    "isolation": lambda: alone(isolation.measure),
+    "backlog": lambda: alone(backlog.measure),
 }
 
 
