@@ -11,11 +11,9 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 import pytest_asyncio
-from typer.testing import CliRunner
 
 from deploy.local.jars import ROOT
 from deploy.local.stack import Stack
-from deploy.maillon import app
 from deploy.operate import Missing, compare, count_lag
 from deploy.places import DEMO, Unreachable, built, find
 from shared.consumer import Consumer
@@ -25,30 +23,12 @@ from shared.kafka.wire import Access, Sender, envelope
 from shared.message import Message
 from shared.migrate import migrate
 from shared.parked import Parked, park
+from tests.support.command import Said, maillon
 
 TOPIC = "intake.donations.ara"
 GOLDEN = Path(__file__).parents[1] / "contracts" / "golden"
 OFFERED = ("intake.donation_offered.v1", (GOLDEN / "intake.donation_offered.v1" / "1.json").read_bytes())
 ACCEPTED = ("intake.donation_accepted.v1", (GOLDEN / "intake.donation_accepted.v1" / "1.json").read_bytes())
-
-
-@dataclass(frozen=True, slots=True)
-class Said:
-    """What a command answered."""
-
-    code: int
-    lines: list[str]
-
-    @property
-    def last(self) -> str:
-        return self.lines[-1]
-
-
-async def maillon(*words: object) -> Said:
-    """Run a command as `maillon` does, beside the loop of the tests."""
-    result = await asyncio.to_thread(CliRunner().invoke, app, [str(word) for word in words])
-    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
-    return Said(result.exit_code, result.output.splitlines())
 
 
 @dataclass(frozen=True, slots=True)

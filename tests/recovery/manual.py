@@ -10,26 +10,12 @@ from pathlib import Path
 from string import Template
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from typer.testing import CliRunner
-
 from deploy.local import postgres
 from deploy.local.jars import ROOT
-from deploy.maillon import app
+from tests.support.command import Said, maillon
 
 Act = Callable[[], Awaitable[object]]
 PAGE = ROOT / "docs" / "ops" / "recovery.md"
-
-
-@dataclass(frozen=True, slots=True)
-class Said:
-    """What a command answered."""
-
-    code: int
-    lines: list[str]
-
-    @property
-    def last(self) -> str:
-        return self.lines[-1]
 
 
 def blocks() -> dict[str, list[str]]:
@@ -39,13 +25,6 @@ def blocks() -> dict[str, list[str]]:
         if block := re.search(r"^```sh\n(.*?)^```$", section, re.MULTILINE | re.DOTALL):
             found[section.partition("\n")[0].strip()] = block[1].splitlines()
     return found
-
-
-async def maillon(*words: object) -> Said:
-    """Run a command as `maillon` does, beside the loop of the tests."""
-    result = await asyncio.to_thread(CliRunner().invoke, app, [str(word) for word in words])
-    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
-    return Said(result.exit_code, result.output.splitlines())
 
 
 async def program(*words: str) -> Said:

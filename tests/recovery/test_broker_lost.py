@@ -3,7 +3,7 @@
 import httpx
 
 from tests.recovery.conftest import CONSIGNMENTS, DONATIONS, Chain
-from tests.recovery.manual import maillon
+from tests.support.command import maillon
 
 HEADING = "Kafka is lost"
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from tests.recovery.conftest import CONSIGNMENTS, DONATIONS, Chain
-from tests.recovery.manual import maillon
+from tests.support.command import maillon
 
 
 async def test_an_older_back_up_catches_up_in_both_directions_before_it_serves(chain: Chain, tmp_path: Path) -> None:

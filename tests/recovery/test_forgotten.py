@@ -8,7 +8,8 @@ import pytest
 
 from deploy.local import postgres
 from tests.recovery.conftest import Chain
-from tests.recovery.manual import maillon, program
+from tests.recovery.manual import program
+from tests.support.command import maillon
 
 KEYS = "The keys' database is put back from a back-up"
 REKEY = "The vault's master key is to be another"

@@ -1,7 +1,7 @@
 """Rows are made again from events: identical ones, or those of a changed `evolve`; or nothing at all."""
 
 from tests.recovery.conftest import Chain
-from tests.recovery.manual import maillon
+from tests.support.command import maillon
 
 HEADING = "A service's rows are wrong or lost, its events are there"
 
