@@ -13,8 +13,8 @@ setup: ## make .venv from requirements.lock (at once when nothing changed; PYTHO
 demo: ## run the whole chain on this machine until Ctrl-C (EXIT=1: walk it once, stop everything, print the figures)
 	@began=$$(date +%s); .ci/setup && MAILLON_SETUP_SECONDS=$$(($$(date +%s) - began)) exec $(PY) -m deploy.demo $(if $(EXIT),--exit)
 
-test: setup ## run the tests on a real broker and database (ARGS=... goes to pytest)
-	@$(PY) -m pytest $(ARGS)
+test: setup ## run the tests on real brokers and databases, one for each of two workers (ARGS=... goes to pytest; WORKERS=0 for a debugger)
+	@$(PY) -m pytest --numprocesses $(or $(WORKERS),2) --dist loadfile $(ARGS)
 
 check: setup ## lint, format, types, who may import whom, generated files
 	@$(PY) -m ruff check .

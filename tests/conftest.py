@@ -9,20 +9,32 @@ from deploy.local import postgres
 from deploy.local.platform import Platform
 from tests.support.platform import started_platform, unique
 
-_SOURCE: list[str] = []
+_SOURCES: list[str] = []
+REPORTED = "maillon_sources"
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A worker tells the run that started it which broker it had."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput[REPORTED] = _SOURCES
+
+
+def pytest_testnodedown(node: object) -> None:
+    """Keep what a worker told."""
+    _SOURCES.extend(getattr(node, "workeroutput", {}).get(REPORTED, []))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say which broker ran: a green run on nothing must not look like one on the real thing."""
-    if _SOURCE:
-        terminalreporter.write_line(f"broker and database: {_SOURCE[0]}")
+    for source in sorted(_SOURCES):
+        terminalreporter.write_line(f"broker and database: {source}")
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def platform() -> AsyncIterator[Platform]:
     """A broker and a database that answer, once a run, without services."""
     async with started_platform() as found:
-        _SOURCE.append(f"{found.source} ({found.kafka_bootstrap})")
+        _SOURCES.append(f"{found.source} ({found.kafka_bootstrap})")
         yield found
 
 

@@ -61,5 +61,5 @@ def test_folders_of_killed_runs_are_swept(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
         (tmp_path / name / "lock").touch()
     with Folder(tmp_path / "test-alive"):
-        assert sweep(tmp_path) == ["test-dead"]
+        assert sweep(tmp_path, older_than_s=0) == ["test-dead"]
         assert sorted(path.name for path in tmp_path.iterdir()) == ["demo", "test-alive"]

@@ -1,5 +1,6 @@
 """How the platform is chosen: the engine itself is asked, and addresses of the environment come first."""
 
+import shutil
 import socket
 import threading
 import time
@@ -11,7 +12,7 @@ import pytest
 from deploy.local.containers import engine_answers
 from deploy.local.platform import ADMIN_PASSWORD, ADMIN_USER, BOOTSTRAP, POSTGRES_URL, choose, from_environment
 from deploy.local.state import Folder
-from tests.support.platform import new_folder, sweep
+from tests.support.platform import new_folder
 
 
 @contextmanager
@@ -74,4 +75,4 @@ async def test_addresses_of_the_environment_come_first(
             assert platform.as_environment()[POSTGRES_URL] == "postgresql://c"
         assert [path.name for path in state.path.iterdir()] == ["lock"]
     assert capsys.readouterr().out == "platform: addresses from the environment (127.0.0.1:1)\n"
-    sweep()
+    shutil.rmtree(state.path)

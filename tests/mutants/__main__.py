@@ -21,6 +21,7 @@ from tests.support.platform import started_platform
 
 ROOT = Path(__file__).parents[2]
 LONGEST_S = 180
+ALL_GREEN_S = 900
 HISTORIES = int(os.environ.get("MAILLON_MUTANT_HISTORIES", "600"))
 BEYOND: dict[str, str] = {}
 """Mutations that no history can show, by name, each with the reason: what they break lies outside what is simulated."""
@@ -35,7 +36,7 @@ def copied(folder: Path) -> None:
             shutil.copy2(ROOT / name, folder / name)
 
 
-async def tested(folder: Path, tests: tuple[str, ...], environment: dict[str, str]) -> tuple[int, str]:
+async def tested(folder: Path, tests: tuple[str, ...], environment: dict[str, str], longest_s: float) -> tuple[int, str]:
     """Run tests in the copy. Returns pytest's status and the name of what failed first."""
     child = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -52,7 +53,7 @@ async def tested(folder: Path, tests: tuple[str, ...], environment: dict[str, st
         stderr=asyncio.subprocess.STDOUT,
     )
     try:
-        async with asyncio.timeout(LONGEST_S):
+        async with asyncio.timeout(longest_s):
             out, _ = await child.communicate()
     except TimeoutError:
         child.kill()
@@ -78,7 +79,7 @@ def broken(mutation: Mutation) -> Iterator[Path | None]:
 async def caught(mutation: Mutation, folder: Path, environment: dict[str, str]) -> bool:
     """See whether the tests see what is broken; they must be green before."""
     started = time.monotonic()
-    status, seen = await tested(folder, mutation.tests, environment)
+    status, seen = await tested(folder, mutation.tests, environment, LONGEST_S)
     took = time.monotonic() - started
     if status == 1:
         print(f'caught  {mutation.name}: "{mutation.invariant}" broke in {seen} ({took:.0f} s)', flush=True)  # noqa: T201
@@ -111,7 +112,7 @@ async def green(mutations: list[Mutation], environment: dict[str, str]) -> bool:
     with tempfile.TemporaryDirectory(prefix="maillon-mutant-") as name:
         copied(Path(name))
         tests = tuple(sorted({test for m in mutations for test in m.tests}))
-        status, seen = await tested(Path(name), tests, environment)
+        status, seen = await tested(Path(name), tests, environment, ALL_GREEN_S)
     if status:
         print(f"the tests are not green before anything is broken: {seen}")  # noqa: T201 the report
     return not status

@@ -7,6 +7,7 @@ tests do not need an order.
 import asyncio
 import shutil
 import tempfile
+import time
 import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -19,6 +20,8 @@ from deploy.local.state import Folder, FolderTaken
 
 PARENT = ROOT / ".local"
 PREFIX = "test-"
+JUST_BEGUN_S = 10
+"""A run beside this one may have made its folder, and not have its lock yet."""
 
 
 def new_folder(label: str = "") -> Path:
@@ -29,11 +32,12 @@ def new_folder(label: str = "") -> Path:
     return folder
 
 
-def sweep(parent: Path = PARENT) -> list[str]:
+def sweep(parent: Path = PARENT, *, older_than_s: float = JUST_BEGUN_S) -> list[str]:
     """Takes away what killed runs left: folders that nobody holds, processes included. Answers the folders' names."""
     swept = []
     for folder in sorted(parent.glob(f"{PREFIX}*")):
-        if not (folder / "lock").exists():
+        lock = folder / "lock"
+        if not lock.exists() or time.time() - lock.stat().st_mtime < older_than_s:
             continue
         try:
             with Folder(folder):
