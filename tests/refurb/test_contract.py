@@ -5,7 +5,6 @@ import re
 import subprocess
 import sys
 from typing import Any, get_args
-from uuid import uuid4
 
 import pytest
 from pydantic import ValidationError
@@ -17,7 +16,7 @@ from shared.events import partner
 from shared.events.refurb import Fault, ReceiptEvent
 from tests.refurb.samples import HINTS
 
-ID = str(uuid4())
+ID = "0b6a3a52-6f0b-4d4e-9a53-3f2a7c1d8e64"
 DEVICE = {"consignment_id": ID, "device_ref": "PE-1"}
 GOOD: list[tuple[type[partner.Report], dict[str, Any]]] = [
     (partner.ConsignmentReceived, {"consignment_id": ID, "counted": 12}),
