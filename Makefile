@@ -14,7 +14,7 @@ demo: ## run the whole chain on this machine until Ctrl-C (EXIT=1: walk it once,
 	@began=$$(date +%s); .ci/setup && MAILLON_SETUP_SECONDS=$$(($$(date +%s) - began)) exec $(PY) -m deploy.demo $(if $(EXIT),--exit)
 
 test: setup ## run the tests on real brokers and databases, one for each of two workers (ARGS=... goes to pytest; WORKERS=0 for a debugger)
-	@$(PY) -m pytest --numprocesses $(or $(WORKERS),2) --dist loadfile $(ARGS)
+	@$(PY) -m pytest --numprocesses $(or $(WORKERS),2) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: setup ## lint, format, types, who may import whom, generated files
 	@$(PY) -m ruff check .

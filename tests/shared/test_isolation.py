@@ -162,7 +162,7 @@ async def neighbour(ground: Ground) -> AsyncIterator[Neighbour]:
 
 async def test_one_cell_flooded_and_poisoned_keeps_no_receipt_from_another(counter: Site, ground: Ground) -> None:
     """What is asked after the flood is answered within it, again and again. How fast, beside a quiet time, is for `make bench` to say."""
-    flood = [asked(f"a{n}") for n in range(3_000)] + [b"\x00 no JSON", b"{}", asked("unlucky", 13)] * 500
+    flood = [asked(f"a{n}") for n in range(9_000)] + [b"\x00 no JSON", b"{}", asked("unlucky", 13)] * 500
 
     async def read() -> int:
         query = "SELECT coalesce(sum(next), 0)::int FROM cursor WHERE topic = 'test.asked.ara'"
@@ -181,4 +181,4 @@ async def test_one_cell_flooded_and_poisoned_keeps_no_receipt_from_another(count
     codes = await counter.desk.pool.fetch(
         "SELECT code, count(*)::int FROM replies WHERE cell = 'ara' GROUP BY code ORDER BY code"
     )
-    assert [tuple(row) for row in codes] == [("accepted", 3_000), ("contract", 1_000), ("unlucky", 500)]
+    assert [tuple(row) for row in codes] == [("accepted", 9_000), ("contract", 1_000), ("unlucky", 500)]
