@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Page
+from playwright.async_api import Page, expect
 
 from tests.support.browser import faults, screenshot
 from tests.ui.site import STAFF_CODE
@@ -121,7 +121,7 @@ async def test_htmx_renews_a_part_under_the_strict_policy(tab: Page, site: str) 
     tab.on("console", lambda m: told.append(m.text))
     await tab.goto(f"{site}/sheet/")
     await tab.get_by_role("button", name="Renouveler").click()
-    await tab.wait_for_function("document.getElementById('part').textContent === 'Après'")
+    await expect(tab.locator("#part")).to_have_text("Après")
     assert told == []
     assert await tab.evaluate("document.querySelectorAll('style').length") == 0
 
