@@ -10,6 +10,8 @@ from shared.events.refurb import (
     ConsignmentReceived,
     ConsignmentTurnedDown,
     DeviceAudited,
+    DeviceFound,
+    DeviceLost,
     DeviceReady,
     DeviceReceived,
     DeviceScrapped,
@@ -73,6 +75,14 @@ def taken_back(message: Message, event: DeviceTakenBack) -> Commands:
     return [held(message, custody.HeldReopened(reason=event.reason))]
 
 
+def lost(message: Message, event: DeviceLost) -> Commands:
+    return [held(message, custody.HeldSettled(outcome="lost", reason=event.reason))]
+
+
+def found(message: Message, event: DeviceFound) -> Commands:
+    return [held(message, custody.HeldFound(outcome="ready" if event.sold_ready else "open"))]
+
+
 def held(message: Message, fact: custody.HeldEvent) -> NoteHeld:
     return NoteHeld(id=held_id(message.stream), fact=fact)
 
@@ -89,4 +99,6 @@ REACTIONS: Mapping[type[Event], Callable[[Message, Any], Commands]] = {
     DeviceReady: ready,
     DeviceScrapped: scrapped,
     DeviceTakenBack: taken_back,
+    DeviceLost: lost,
+    DeviceFound: found,
 }

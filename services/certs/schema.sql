@@ -151,7 +151,7 @@ CREATE TABLE held (
     outcome text NOT NULL,
     category text,
     reason text,
-    CONSTRAINT held_outcome_check CHECK ((outcome = ANY (ARRAY['open'::text, 'ready'::text, 'scrapped'::text]))),
+    CONSTRAINT held_outcome_check CHECK ((outcome = ANY (ARRAY['open'::text, 'ready'::text, 'scrapped'::text, 'lost'::text]))),
     CONSTRAINT held_version_check CHECK ((version > 0))
 );
 

@@ -2,7 +2,7 @@
 
 from services.distribution.domain.stock import ReceiveStock, WithdrawStock, item_id
 from shared.consumer import Reactions
-from shared.events.refurb import DeviceReady, DeviceScrapped, DeviceTakenBack
+from shared.events.refurb import DeviceLost, DeviceReady, DeviceScrapped, DeviceTakenBack
 from shared.message import Message
 
 
@@ -37,4 +37,9 @@ def taken_back(message: Message, _: DeviceTakenBack) -> list[WithdrawStock]:
     return [WithdrawStock(id=item_id(message.stream), reason="taken_back")]
 
 
-REACTIONS: Reactions = {DeviceReady: ready, DeviceScrapped: scrapped, DeviceTakenBack: taken_back}
+def lost(message: Message, _: DeviceLost) -> list[WithdrawStock]:
+    """Nobody can sell what cannot be found. Found again, it is checked and gets ready again."""
+    return [WithdrawStock(id=item_id(message.stream), reason="lost")]
+
+
+REACTIONS: Reactions = {DeviceReady: ready, DeviceScrapped: scrapped, DeviceTakenBack: taken_back, DeviceLost: lost}

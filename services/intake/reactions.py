@@ -24,7 +24,7 @@ from shared.aggregate import Command
 from shared.consumer import Reactions
 from shared.events.certs import CertificateIssued, CertificateSuperseded
 from shared.events.distribution import DeviceSold
-from shared.events.refurb import DeviceReady, DeviceReceived, DeviceScrapped, DeviceTakenBack
+from shared.events.refurb import DeviceFound, DeviceLost, DeviceReady, DeviceReceived, DeviceScrapped, DeviceTakenBack
 from shared.events.routing import (
     CollectionFailed,
     ConsignmentAssigned,
@@ -120,6 +120,14 @@ def device_taken_back(message: Message, event: DeviceTakenBack) -> Sequence[Comm
     return _moved(message, "taken_back", event.reason)
 
 
+def device_lost(message: Message, event: DeviceLost) -> Sequence[Command]:
+    return _moved(message, "lost", event.reason)
+
+
+def device_found(message: Message, event: DeviceFound) -> Sequence[Command]:
+    return _moved(message, "ready" if event.sold_ready else "received", "")
+
+
 def certificate_issued(message: Message, event: CertificateIssued) -> Sequence[Command]:
     """A certificate can be downloaded."""
     fact = CertificateNoted(
@@ -174,6 +182,8 @@ REACTIONS: Reactions = {
     DeviceReady: device_ready,
     DeviceScrapped: device_scrapped,
     DeviceTakenBack: device_taken_back,
+    DeviceLost: device_lost,
+    DeviceFound: device_found,
     CertificateIssued: certificate_issued,
     CertificateSuperseded: certificate_superseded,
     DeviceSold: sold,

@@ -57,7 +57,7 @@ CREATE TABLE devices (
     detail text NOT NULL,
     received_at timestamp with time zone NOT NULL,
     settled_at timestamp with time zone,
-    CONSTRAINT devices_status_check CHECK ((status = ANY (ARRAY['received'::text, 'ready'::text, 'scrapped'::text, 'taken_back'::text]))),
+    CONSTRAINT devices_status_check CHECK ((status = ANY (ARRAY['received'::text, 'ready'::text, 'scrapped'::text, 'taken_back'::text, 'lost'::text]))),
     CONSTRAINT devices_version_check CHECK ((version > 0))
 );
 

@@ -33,7 +33,7 @@ TABS: Mapping[str, str] = {
     "en-cours": "En cours",
     "prets": "Prêts",
     "vendus": "Vendus",
-    "rebut": "Au rebut",
+    "rebut": "Sortis",
 }
 KINDS: Mapping[str, str] = {
     "hdd": "Disque dur",
@@ -55,7 +55,12 @@ STEPS: Mapping[str, tuple[str, str]] = {
     "refurb.device_repaired.v1": ("done", "Réparé"),
     "refurb.device_ready.v1": ("done", "Prêt"),
     "refurb.device_scrapped.v1": ("cut", "Mis au rebut"),
-    "refurb.device_taken_back.v1": ("cut", "Repris"),
+    "refurb.device_taken_back.v1": ("cut", "Retiré du stock"),
+    "refurb.device_lost.v1": ("cut", "Introuvable"),
+    "refurb.device_found.v1": ("done", "Retrouvé"),
+    "refurb.medium_removed.v1": ("done", "Support retiré"),
+    "refurb.warranty_repair_begun.v1": ("done", "Revenu pour réparation sous garantie"),
+    "refurb.warranty_repair_ended.v1": ("done", "Rendu à son propriétaire"),
     "refurb.device_handed_over.v1": ("done", "Vendu"),
 }
 

@@ -49,6 +49,8 @@ def expectation(message: Message, event: ConsignmentAssigned) -> consignment.Con
         required_class=event.required_class,
         declared=event.declared,
         assigned_at=message.time,
+        donor=event.donor.siren or (str(event.donor.person) if event.donor.person else event.donor.name),
+        donor_name=event.donor.name,
     )
 
 
@@ -122,6 +124,11 @@ class Partners:
             partner.DeviceRepaired: self.device_repaired,
             partner.DeviceFinished: self.device_finished,
             partner.DeviceScrapped: self.device_scrapped,
+            partner.DeviceLost: device_lost,
+            partner.DeviceFound: device_found,
+            partner.DeviceReturned: device_returned,
+            partner.DeviceGivenBack: device_given_back,
+            partner.MediumRemoved: self.medium_removed,
             partner.CapacityDeclared: self.capacity_declared,
         }
 
@@ -181,12 +188,13 @@ class Partners:
                 model=said.model,
                 serial=serial(said.serial),
                 assigned_at=known.assigned_at,
+                lot=said.lot,
+                pallet=said.pallet,
             ),
             accept(message, said.device_ref),
         ]
 
     def device_audited(self, message: Message, said: partner.DeviceAudited) -> Sequence[Command]:
-        keyed(message, said.device_ref)
         command = device.AuditDevice(
             id=device_stream(message.cell, said.device_ref),
             refurbisher=message.cell,
@@ -194,7 +202,7 @@ class Partners:
             audited=self.audited(message, said),
             policy=self.policy,
         )
-        return [check(message, said), command, accept(message, said.device_ref)]
+        return of_device(message, said, command)
 
     def audited(self, message: Message, said: partner.DeviceAudited) -> DeviceAudited:
         """What was read, by the partner or by us. A snapshot is evidence: the message is kept as it came."""
@@ -260,28 +268,42 @@ class Partners:
         return EvidenceFiled(evidence_sha256=sha256, tool=found.tool, size_bytes=len(data), runs=found.runs)
 
     def device_repaired(self, message: Message, said: partner.DeviceRepaired) -> Sequence[Command]:
-        keyed(message, said.device_ref)
         command = device.RepairDevice(
             id=device_stream(message.cell, said.device_ref), consignment_id=said.consignment_id, parts=said.parts
         )
-        return [check(message, said), command, accept(message, said.device_ref)]
+        return of_device(message, said, command)
 
     def device_finished(self, message: Message, said: partner.DeviceFinished) -> Sequence[Command]:
-        keyed(message, said.device_ref)
         command = device.FinishDevice(
             id=device_stream(message.cell, said.device_ref),
             consignment_id=said.consignment_id,
             rules=self.rules,
             policy=self.policy,
         )
-        return [check(message, said), command, accept(message, said.device_ref)]
+        return of_device(message, said, command)
 
     def device_scrapped(self, message: Message, said: partner.DeviceScrapped) -> Sequence[Command]:
-        keyed(message, said.device_ref)
         command = device.ScrapDevice(
-            id=device_stream(message.cell, said.device_ref), consignment_id=said.consignment_id, reason=said.reason
+            id=device_stream(message.cell, said.device_ref),
+            consignment_id=said.consignment_id,
+            reason=said.reason,
+            waste_reference=said.waste_reference,
         )
-        return [check(message, said), command, accept(message, said.device_ref)]
+        return of_device(message, said, command)
+
+    def medium_removed(self, message: Message, said: partner.MediumRemoved) -> Sequence[Command]:
+        return of_device(
+            message,
+            said,
+            device.RemoveMedium(
+                id=device_stream(message.cell, said.device_ref),
+                consignment_id=said.consignment_id,
+                serial=said.serial,
+                to=said.to,
+                to_device_ref=said.to_device_ref,
+                policy=self.policy,
+            ),
+        )
 
     def capacity_declared(self, message: Message, said: partner.CapacityDeclared) -> Sequence[Command]:
         keyed(message, message.cell)
@@ -296,6 +318,35 @@ class Partners:
         if found is None:
             raise NotYet("consignment_unknown", where="/consignment_id")
         return found
+
+
+def of_device(message: Message, said: partner.OfDevice, command: Command) -> Sequence[Command]:
+    """Check the message's key and consignment, carry the command out, and answer."""
+    keyed(message, said.device_ref)
+    return [check(message, said), command, accept(message, said.device_ref)]
+
+
+def device_lost(message: Message, said: partner.DeviceLost) -> Sequence[Command]:
+    stream = device_stream(message.cell, said.device_ref)
+    return of_device(message, said, device.LoseDevice(id=stream, consignment_id=said.consignment_id, reason=said.reason))
+
+
+def device_found(message: Message, said: partner.DeviceFound) -> Sequence[Command]:
+    stream = device_stream(message.cell, said.device_ref)
+    return of_device(message, said, device.FindDevice(id=stream, consignment_id=said.consignment_id))
+
+
+def device_returned(message: Message, said: partner.DeviceReturned) -> Sequence[Command]:
+    stream, consignment_id = device_stream(message.cell, said.device_ref), said.consignment_id
+    if said.purpose == "to_repair":
+        begin = device.BeginWarrantyRepair(id=stream, consignment_id=consignment_id, fault=said.reason)
+        return of_device(message, said, begin)
+    return of_device(message, said, device.TakeBackDevice(id=stream, consignment_id=consignment_id, reason=said.reason))
+
+
+def device_given_back(message: Message, said: partner.DeviceGivenBack) -> Sequence[Command]:
+    stream = device_stream(message.cell, said.device_ref)
+    return of_device(message, said, device.EndWarrantyRepair(id=stream, consignment_id=said.consignment_id, outcome=said.outcome))
 
 
 def medium(said: partner.MediumRead) -> Medium:

@@ -37,6 +37,8 @@ CREATE TABLE consignments (
     declared jsonb,
     collection_date date,
     assigned_at timestamp with time zone,
+    donor text,
+    donor_name text,
     CONSTRAINT consignments_status_check CHECK ((status = ANY (ARRAY['unknown'::text, 'expected'::text, 'closed'::text])))
 );
 
@@ -74,13 +76,24 @@ CREATE TABLE devices (
     sale_id uuid,
     held jsonb NOT NULL,
     assigned_at timestamp with time zone,
+    lot text,
+    pallet text,
+    waste_reference text,
+    sold_at timestamp with time zone,
+    returns bigint NOT NULL,
+    lost_reason text,
+    fault text,
+    removed jsonb NOT NULL,
+    spent jsonb NOT NULL,
     CONSTRAINT devices_check CHECK (((status <> ALL (ARRAY['ready'::text, 'sold'::text])) OR ((category IS NOT NULL) AND (blocked IS NULL) AND (jsonb_typeof(audit) = 'object'::text)))),
     CONSTRAINT devices_check1 CHECK (((status <> ALL (ARRAY['ready'::text, 'sold'::text])) OR (NOT jsonb_path_exists(findings, '$[*]?(@."accepted" == false)'::jsonpath)))),
     CONSTRAINT devices_check2 CHECK (((status <> ALL (ARRAY['ready'::text, 'sold'::text])) OR (jsonb_array_length(findings) >= 1))),
-    CONSTRAINT devices_check3 CHECK (((status = 'sold'::text) = (sale_id IS NOT NULL))),
+    CONSTRAINT devices_check3 CHECK (((status = ANY (ARRAY['sold'::text, 'in_repair'::text])) = (sale_id IS NOT NULL))),
     CONSTRAINT devices_check4 CHECK (((status = 'expected'::text) OR ((donation_id IS NOT NULL) AND (device_type IS NOT NULL) AND (device_ref <> ''::text)))),
+    CONSTRAINT devices_fault_check CHECK (((status = 'in_repair'::text) = (fault IS NOT NULL))),
+    CONSTRAINT devices_lost_check CHECK (((status = 'lost'::text) = (lost_reason IS NOT NULL))),
     CONSTRAINT devices_refurbisher_check CHECK ((refurbisher <> ''::text)),
-    CONSTRAINT devices_status_check CHECK ((status = ANY (ARRAY['expected'::text, 'received'::text, 'ready'::text, 'scrapped'::text, 'sold'::text])))
+    CONSTRAINT devices_status_check CHECK ((status = ANY (ARRAY['expected'::text, 'received'::text, 'ready'::text, 'scrapped'::text, 'sold'::text, 'in_repair'::text, 'lost'::text])))
 );
 
 CREATE TABLE events (
@@ -252,9 +265,15 @@ ALTER TABLE ONLY skipped
 ALTER TABLE ONLY vault
     ADD CONSTRAINT vault_pkey PRIMARY KEY (person);
 
+CREATE INDEX consignments_by_donor ON consignments USING btree (donor) WHERE (donor IS NOT NULL);
+
 CREATE INDEX consignments_by_refurbisher ON consignments USING btree (refurbisher, status);
 
 CREATE INDEX devices_by_consignment ON devices USING btree (consignment_id);
+
+CREATE INDEX devices_by_lot ON devices USING btree (refurbisher, upper(lot)) WHERE (lot IS NOT NULL);
+
+CREATE INDEX devices_by_medium ON devices USING gin (((audit -> 'media'::text)) jsonb_path_ops);
 
 CREATE INDEX devices_by_ref ON devices USING btree (upper(device_ref));
 

@@ -15,7 +15,14 @@ from services.routing.domain.refurbishers import (
 from services.routing.domain.wishes import ConfirmWish, DropWish, NoteWish, ReopenWish, WishCommand
 from shared.consumer import Reactions
 from shared.events.intake import DonationAccepted, DonationDeclined, DonationOffered, DonationWithdrawn
-from shared.events.refurb import CapacityDeclared, ConsignmentReceived, ConsignmentTurnedDown, DeviceReady, DeviceScrapped
+from shared.events.refurb import (
+    CapacityDeclared,
+    ConsignmentReceived,
+    ConsignmentTurnedDown,
+    DeviceLost,
+    DeviceReady,
+    DeviceScrapped,
+)
 from shared.message import Message
 
 Commands = list[WishCommand | RefurbisherCommand | ConsignmentCommand]
@@ -75,7 +82,7 @@ def turned_down(_: Message, event: ConsignmentTurnedDown) -> Commands:
     ]
 
 
-def settled(message: Message, event: DeviceReady | DeviceScrapped) -> Commands:
+def settled(message: Message, event: DeviceReady | DeviceScrapped | DeviceLost) -> Commands:
     """It may come before the consignment's own arrival: another stream. The refurbisher is that of the topic."""
     return [SettleDevice(id=refurbisher_id(message.cell), consignment_id=event.consignment_id, device_id=message.stream)]
 
@@ -90,4 +97,5 @@ REACTIONS: Reactions = {
     ConsignmentTurnedDown: turned_down,
     DeviceReady: settled,
     DeviceScrapped: settled,
+    DeviceLost: settled,
 }

@@ -98,12 +98,12 @@ class StockLeft(Event):
 
 
 class StockWithdrawn(Event):
-    """It cannot be sold any more: scrapped, or taken back."""
+    """It cannot be sold any more: scrapped, taken back, or lost."""
 
     type: ClassVar[str] = "distribution.stock_withdrawn.v1"
 
     device_id: UUID
-    reason: Literal["scrapped", "taken_back"]
+    reason: Literal["scrapped", "taken_back", "lost"]
 
 
 class NeedAsked(Event):

@@ -101,6 +101,9 @@ class DeviceReceived(OfDevice):
     maker: Text | None = None
     model: Text | None = None
     serial: Text | None = None
+    lot: Ref | None = None
+    """Your own lot, as it is written on the shelf."""
+    pallet: Ref | None = None
 
 
 class MediumRead(Part):
@@ -185,6 +188,55 @@ class DeviceScrapped(OfDevice):
     type: ClassVar[str] = "partner.device_scrapped.v1"
 
     reason: Code
+    waste_reference: Ref | None = None
+    """The number of the slip under which it leaves as waste (WEEE)."""
+
+
+class DeviceLost(OfDevice):
+    """It cannot be found. Say so as soon as you know: it is taken out of the stock until it is found."""
+
+    type: ClassVar[str] = "partner.device_lost.v1"
+
+    reason: Code
+
+
+class DeviceFound(OfDevice):
+    """It is there again. If it was ready, check it and finish it again."""
+
+    type: ClassVar[str] = "partner.device_found.v1"
+
+
+class DeviceReturned(OfDevice):
+    """It came back after its sale.
+
+    `to_resell`: the person gave it up, so it is audited, erased and graded anew. `to_repair`: under warranty; it stays the person's.
+    """
+
+    type: ClassVar[str] = "partner.device_returned.v1"
+
+    purpose: Literal["to_resell", "to_repair"]
+    reason: Code
+
+
+class DeviceGivenBack(OfDevice):
+    """The repair under warranty is over, and the device goes back to its owner."""
+
+    type: ClassVar[str] = "partner.device_given_back.v1"
+
+    outcome: Literal["repaired", "not_repairable"]
+
+
+class MediumRemoved(OfDevice):
+    """A medium was taken out: for another device (whose audit then names it), as a spare, or destroyed.
+
+    It must be proven erased before; a destroyed one, proven destroyed by its statement.
+    """
+
+    type: ClassVar[str] = "partner.medium_removed.v1"
+
+    serial: Text
+    to: Literal["device", "spare", "destroyed"]
+    to_device_ref: Ref | None = None
 
 
 class CapacityDeclared(Report):
@@ -204,5 +256,10 @@ MESSAGES: tuple[type[Report], ...] = (
     DeviceRepaired,
     DeviceFinished,
     DeviceScrapped,
+    DeviceLost,
+    DeviceFound,
+    DeviceReturned,
+    DeviceGivenBack,
+    MediumRemoved,
     CapacityDeclared,
 )

@@ -36,6 +36,9 @@ class DeviceReceived(Event):
     serial: str | None = None
     assigned_at: datetime | None = None
     """When its consignment was assigned to the refurbisher: no erasure that ended before proves anything. Null: not kept then."""
+    lot: str | None = None
+    """The refurbisher's own lot, pallet and shelf: where people find it."""
+    pallet: str | None = None
 
 
 class ErasureRun(Fact):
@@ -188,14 +191,70 @@ class DeviceScrapped(Event):
     consignment_id: UUID
     donation_id: UUID
     reason: str
+    waste_reference: str | None = None
+    """The tracking slip under which it left as waste, where the refurbisher gave one."""
 
 
 class DeviceTakenBack(Event):
-    """It came back after a sale and is not proven any more."""
+    """It left the stock: it came back after a sale, or its media changed after it was ready. What is proven of it is said anew."""
 
     type: ClassVar[str] = "refurb.device_taken_back.v1"
 
     reason: str
+    sale_id: UUID | None = None
+    """The sale it came back from: no earlier erasure proves anything from now on. Null: it never left."""
+
+
+class DeviceLost(Event):
+    """It cannot be found. It is out of the stock until it is."""
+
+    type: ClassVar[str] = "refurb.device_lost.v1"
+
+    consignment_id: UUID
+    donation_id: UUID
+    reason: str
+
+
+class DeviceFound(Event):
+    """It is there again, and goes on where it was lost; one that was ready is checked again before it is sold."""
+
+    type: ClassVar[str] = "refurb.device_found.v1"
+
+    consignment_id: UUID
+    donation_id: UUID
+    sold_ready: bool = False
+    """It was lost when it was ready, and the till found it: its sale follows."""
+
+
+class MediumRemoved(Event):
+    """A medium that is proven erased left the device. Its chain goes on under its own serial number.
+
+    `unknown`: an audit no longer names it, and nobody said where it went.
+    """
+
+    type: ClassVar[str] = "refurb.medium_removed.v1"
+
+    medium: Medium
+    to: Literal["device", "spare", "destroyed", "unknown"]
+    to_device_ref: str | None = None
+
+
+class WarrantyRepairBegun(Event):
+    """A sold device is here to be repaired, and stays its owner's."""
+
+    type: ClassVar[str] = "refurb.warranty_repair_begun.v1"
+
+    sale_id: UUID
+    fault: str
+
+
+class WarrantyRepairEnded(Event):
+    """It went back to its owner, repaired or not."""
+
+    type: ClassVar[str] = "refurb.warranty_repair_ended.v1"
+
+    sale_id: UUID
+    outcome: Literal["repaired", "not_repairable"]
 
 
 class DeviceHandedOver(Event):
@@ -290,6 +349,11 @@ DeviceEvent = (
     | DeviceScrapped
     | DeviceTakenBack
     | DeviceHandedOver
+    | DeviceLost
+    | DeviceFound
+    | MediumRemoved
+    | WarrantyRepairBegun
+    | WarrantyRepairEnded
 )
 ArrivalEvent = ConsignmentReceived | ConsignmentTurnedDown
 ReceiptEvent = ReportAccepted | ReportRejected

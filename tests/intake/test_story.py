@@ -117,6 +117,7 @@ def test_the_whole_way() -> None:
         received=12,
         ready=11,
         scrapped=1,
+        lost=0,
         sold=11,
         late=(),
         headline="sold",

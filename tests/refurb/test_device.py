@@ -21,6 +21,7 @@ from shared.events.refurb import (
     DeviceReady,
     DeviceRepaired,
     DeviceScrapped,
+    MediumRemoved,
     MediumSanitised,
     ReportHeld,
     SanitisationRejected,
@@ -184,7 +185,7 @@ def test_an_unproven_medium_may_not_vanish_from_a_later_audit() -> None:
         audited=both.model_copy(update={"media": (second,)}),
         policy=POLICY,
     )
-    scene.when(added).then(added.audited)
+    scene.when(added).then(MediumRemoved(medium=HDD, to="unknown"), added.audited)
 
 
 def told(*media: Medium) -> AuditDevice:

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from shared.events.base import Category, DeviceType, Donor, Event, Fact, Medium, MethodClass, stream_id
 
-Outcome = Literal["open", "ready", "scrapped"]
+Outcome = Literal["open", "ready", "scrapped", "lost"]
 
 
 class Erasure(Fact):
@@ -118,11 +118,11 @@ class HeldDoubted(Event):
 
 
 class HeldSettled(Event):
-    """The refurbisher is done with it: ready to be sold, or scrapped with the reason."""
+    """The refurbisher is done with it: ready to be sold, scrapped with the reason, or lost."""
 
     type: ClassVar[str] = "certs.held_settled.v1"
 
-    outcome: Literal["ready", "scrapped"]
+    outcome: Literal["ready", "scrapped", "lost"]
     category: Category | None = None
     reason: str | None = None
 
@@ -136,7 +136,15 @@ class HeldReopened(Event):
 
 
 CustodyEvent = CustodyOpened | CustodyCounted | CustodyEnded
-HeldEvent = HeldNoted | HeldAudited | HeldErased | HeldDoubted | HeldSettled | HeldReopened
+class HeldFound(Event):
+    """It was lost, and is there again: what is proven of it stands."""
+
+    type: ClassVar[str] = "certs.held_found.v1"
+
+    outcome: Literal["open", "ready"]
+
+
+HeldEvent = HeldNoted | HeldAudited | HeldErased | HeldDoubted | HeldSettled | HeldReopened | HeldFound
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -263,10 +271,13 @@ def evolve_held(held: Held, event: HeldEvent) -> Held:
                 serial=event.serial,
             )
         case HeldAudited():  # what the machine said of itself replaces what was typed when it arrived
+            named = {same_medium(medium) for medium in event.media}
+            proven = {same_medium(erasure.medium) for erasure in held.erasures}
+            left = tuple(m for m in held.media if same_medium(m) in proven - named)
             return replace(
                 held,
                 audited=True,
-                media=event.media,
+                media=(*event.media, *left),  # a medium that was given is on the certificate, wherever it went once it was erased
                 maker=event.maker or held.maker,
                 model=event.model or held.model,
                 serial=event.serial or held.serial,
@@ -286,12 +297,14 @@ def evolve_held(held: Held, event: HeldEvent) -> Held:
             return replace(held, outcome=event.outcome, category=event.category, reason=event.reason)
         case HeldReopened(reason=reason):
             return replace(held, outcome="open", category=None, reason=reason, erasures=())
+        case HeldFound(outcome=outcome):
+            return replace(held, outcome=outcome, reason=None)
         case _:
             assert_never(event)
 
 
 def settled(custody: Custody, devices: Collection[Held]) -> bool:
-    """Whether nothing more is to come: assigned, not ended, counted, and every device that was identified ready or scrapped.
+    """Whether nothing more is to come: assigned, not ended, counted, and every device that was identified ready, scrapped or lost.
 
     counted > identified    not settled: a device that was seen is still without a name, or lost
     counted <= identified   settled with the last of them: a count may be short, or 0, and it says nothing against a device that is there

@@ -50,6 +50,7 @@ def qr(address: str) -> str:
 def view(statement: Statement) -> dict[str, object]:
     """The words of the document, so that the template only lays out."""
     counts = statement.counts
+    lost = counts.devices - counts.ready - counts.scrapped
     return {
         "number": statement.number,
         "issuer": words.printable(statement.issuer),
@@ -75,6 +76,7 @@ def view(statement: Statement) -> dict[str, object]:
             ["– effacés, preuve à l’appui", str(counts.media_erased)],
             ["Appareils prêts pour le réemploi", str(counts.ready)],
             ["Appareils mis au rebut", str(counts.scrapped)],
+            *([["Appareils introuvables", str(lost)]] if lost else []),
         ],
         "not_attested": [words.NOT_ATTESTED.get(code, code) for code in statement.not_attested],
         "devices": [words.device(line) for line in statement.devices],

@@ -24,11 +24,11 @@ Kind = Literal["late", "gone", "reopened", "verdict", "outcome", "media", "count
 class Finding(Fact):
     """One point where facts and certificate part. `device_ref` is empty where it is about the consignment as a whole.
 
-    late       identified after the certificate, which does not name it; `now` is open, ready or scrapped
+    late       identified after the certificate, which does not name it; `now` is open, ready, scrapped or lost
     gone       the certificate names it, it is no more of this consignment
     reopened   it came back and is worked on again; `certified` and `now` are verdicts
     verdict    the evidence says another verdict now; `certified` and `now` are verdicts
-    outcome    ready became scrapped, or the other way round
+    outcome    ready, scrapped or lost: it is another of them now
     media      the verdict is the same, of other media
     counted    the refurbisher counted again; `certified` and `now` are numbers
     ended      the consignment was taken from the refurbisher; `now` is the reason

@@ -58,7 +58,7 @@ class DeviceLine(Fact):
     maker: str | None
     model: str | None
     serial: str | None
-    outcome: Literal["ready", "scrapped"]
+    outcome: Literal["ready", "scrapped", "lost"]
     category: Category | None
     scrapped_because: str | None
     verdict: Verdict
@@ -67,7 +67,7 @@ class DeviceLine(Fact):
 
 
 class Counts(Fact):
-    """devices = erased + not_erased + without_medium; counted and declared are what refurbisher and donor said."""
+    """devices = erased + not_erased + without_medium = ready + scrapped + lost. Refurbisher and donor said counted and declared."""
 
     declared: int
     counted: int

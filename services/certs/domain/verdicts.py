@@ -43,11 +43,13 @@ SAID: Mapping[str, str] = {
     "without_medium": "sans support de stockage",
     "ready": "prêt au réemploi",
     "scrapped": "au rebut",
+    "lost": "introuvable",
 }
 LATE: Mapping[str, str] = {
     "open": "L’atelier y travaille encore.",
     "ready": "Il est prêt, donc peut être vendu.",
     "scrapped": "Il est au rebut.",
+    "lost": "Il est introuvable.",
 }
 ENDED: Mapping[str, str] = {"refused": "L’atelier a refusé l’envoi.", "reassigned": "L’envoi est confié à un autre atelier."}
 

@@ -162,6 +162,8 @@ def device(line: DeviceLine) -> dict[str, str]:
 def fate(line: DeviceLine) -> str:
     if line.outcome == "ready":
         return "Réemploi"
+    if line.outcome == "lost":
+        return "Introuvable"
     because = line.scrapped_because
     return f"Rebut ({SCRAPPED.get(because, printable(because))})" if because else "Rebut"
 

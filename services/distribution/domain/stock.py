@@ -126,10 +126,10 @@ class LeaveStock:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WithdrawStock:
-    """The refurbisher says that it will not be sold, or that it came back."""
+    """The refurbisher says that it will not be sold, that it came back, or that it cannot be found."""
 
     id: UUID
-    reason: Literal["scrapped", "taken_back"]
+    reason: Literal["scrapped", "taken_back", "lost"]
 
 
 Command = ReceiveStock | Allot | ReleaseLot | Ship | Deliver | LeaveStock | WithdrawStock

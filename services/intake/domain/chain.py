@@ -13,7 +13,8 @@ from shared.errors import NotYet
 from shared.events.base import Category, DeviceType, Event, Fact
 
 StepCode = Literal["collected", "failed", "at_point", "counted_at_point", "sent_on", "delivered", "refused"]
-DeviceStatus = Literal["unknown", "received", "ready", "scrapped", "taken_back"]
+DeviceStatus = Literal["unknown", "received", "ready", "scrapped", "taken_back", "lost"]
+SETTLED: frozenset[DeviceStatus] = frozenset({"ready", "scrapped", "lost"})
 
 
 class Step(Fact):
@@ -287,7 +288,8 @@ def evolve_device(state: Device, event: DeviceEvent) -> Device:
                 received_at=event.at,
             )
         case DeviceMoved():
-            return replace(state, status=event.status, detail=event.detail, settled_at=event.at)
+            settled = event.at if event.status in SETTLED else None
+            return replace(state, status=event.status, detail=event.detail, settled_at=settled)
         case _:
             assert_never(event)
 

@@ -73,6 +73,7 @@ class Story:
     received: int | None
     ready: int
     scrapped: int
+    lost: int
     sold: int
     late: tuple[Late, ...]
     headline: str
@@ -121,6 +122,7 @@ def tell(
         received=counted if counted is not None else (totals["received"] or None),
         ready=totals["ready"],
         scrapped=totals["scrapped"],
+        lost=sum(device.status == "lost" for device in devices.values()),
         sold=totals["sold"],
         late=_late(donation, ways, today, promises) if donation.status == "accepted" else (),
         headline=_headline(donation, moments, proven=all(not c.not_erased for c in certificates.values() if not c.replaced_by)),

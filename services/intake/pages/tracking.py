@@ -227,6 +227,8 @@ def _settled(made: Story) -> list[str]:
     said = [f"{plural(made.ready, 'appareil repart', 'appareils repartent')}."]
     if made.scrapped:
         said.append(f"{plural(made.scrapped, 'est recyclé', 'sont recyclés')}.")
-    if made.received and made.ready + made.scrapped < made.received:
-        said.append(fr(f"{made.received - made.ready - made.scrapped} à contrôler."))
+    if made.lost:
+        said.append(f"{plural(made.lost, 'est introuvable', 'sont introuvables')}.")
+    if made.received and made.ready + made.scrapped + made.lost < made.received:
+        said.append(fr(f"{made.received - made.ready - made.scrapped - made.lost} à contrôler."))
     return said

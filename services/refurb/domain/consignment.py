@@ -24,6 +24,9 @@ class ConsignmentExpected(Event):
     declared: dict[DeviceType, int]
     assigned_at: datetime | None = None
     """Null: it was noted before this was kept."""
+    donor: str | None = None
+    """SIREN of a company; of a person, an opaque id. Tells donors apart, to count what of their gifts was not as announced."""
+    donor_name: str | None = None
 
 
 class CollectionPlanned(Event):
@@ -100,6 +103,8 @@ class Consignment:
     declared: dict[DeviceType, int] | None = None
     collection_date: date | None = None
     assigned_at: datetime | None = None
+    donor: str | None = None
+    donor_name: str | None = None
 
 
 LocalEvent = ConsignmentExpected | CollectionPlanned | ConsignmentClosed

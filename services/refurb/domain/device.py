@@ -12,22 +12,26 @@ from shared.events.base import Category, DeviceType, Medium, MethodClass
 from shared.events.refurb import (
     DeviceAudited,
     DeviceEvent,
+    DeviceFound,
     DeviceGraded,
     DeviceHandedOver,
+    DeviceLost,
     DeviceReady,
     DeviceReceived,
     DeviceRepaired,
     DeviceScrapped,
     DeviceTakenBack,
+    ErasureRun,
     EvidenceFiled,
+    MediumRemoved,
     MediumSanitised,
     ReportHeld,
     SanitisationRejected,
+    WarrantyRepairBegun,
+    WarrantyRepairEnded,
 )
 
-MOST_REPORTS = 40
-"""Reports kept of one device. More is a loop in somebody's program."""
-GB = 1_000_000_000
+Status = Literal["expected", "received", "ready", "scrapped", "sold", "in_repair", "lost"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +52,8 @@ class ReceiveDevice:
     model: str | None = None
     serial: str | None = None
     assigned_at: datetime | None = None
+    lot: str | None = None
+    pallet: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +104,63 @@ class ScrapDevice:
     id: UUID
     consignment_id: UUID
     reason: str
+    waste_reference: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoseDevice:
+    """It cannot be found."""
+
+    id: UUID
+    consignment_id: UUID
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FindDevice:
+    """It is there again."""
+
+    id: UUID
+    consignment_id: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TakeBackDevice:
+    """A sold device came back for good."""
+
+    id: UUID
+    consignment_id: UUID
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BeginWarrantyRepair:
+    """A sold device came to be repaired."""
+
+    id: UUID
+    consignment_id: UUID
+    fault: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndWarrantyRepair:
+    """It goes back to its owner."""
+
+    id: UUID
+    consignment_id: UUID
+    outcome: Literal["repaired", "not_repairable"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoveMedium:
+    """A medium was taken out."""
+
+    id: UUID
+    consignment_id: UUID
+    serial: str
+    to: Literal["device", "spare", "destroyed"]
+    to_device_ref: str | None
+    policy: Policy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +172,21 @@ class HandOverDevice:
     sold_at: datetime
 
 
-Command = ReceiveDevice | AuditDevice | FileEvidence | RepairDevice | FinishDevice | ScrapDevice | HandOverDevice
+Command = (
+    ReceiveDevice
+    | AuditDevice
+    | FileEvidence
+    | RepairDevice
+    | FinishDevice
+    | ScrapDevice
+    | HandOverDevice
+    | LoseDevice
+    | FindDevice
+    | TakeBackDevice
+    | BeginWarrantyRepair
+    | EndWarrantyRepair
+    | RemoveMedium
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,9 +205,12 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Device:
-    """What refurb knows of a device. `blocked` is the first reason why a medium of it is not proven erased."""
+    """What refurb knows of a device. `blocked` is the first reason why a medium of it is not proven erased.
 
-    status: Literal["expected", "received", "ready", "scrapped", "sold"] = "expected"
+    `removed`: media that left it, proven. `spent`: reports and runs of an earlier life, that prove nothing any more (`spent_by`).
+    """
+
+    status: Status = "expected"
     refurbisher: str = ""
     region: str = ""
     consignment_id: UUID | None = None
@@ -154,6 +234,15 @@ class Device:
     scrap_reason: str | None = None
     sale_id: UUID | None = None
     held: tuple[ReportHeld, ...] = ()
+    lot: str | None = None
+    pallet: str | None = None
+    waste_reference: str | None = None
+    sold_at: datetime | None = None
+    returns: int = 0
+    lost_reason: str | None = None
+    fault: str | None = None
+    removed: tuple[MediumRemoved, ...] = ()
+    spent: tuple[str, ...] = ()
 
 
 def evolve(device: Device, event: DeviceEvent) -> Device:
@@ -180,13 +269,62 @@ def evolve(device: Device, event: DeviceEvent) -> Device:
         case DeviceReady():
             return replace(device, status="ready")
         case DeviceScrapped(reason=reason):
-            return replace(device, status="scrapped", scrap_reason=reason)
+            return replace(device, status="scrapped", scrap_reason=reason, waste_reference=event.waste_reference)
         case DeviceHandedOver(sale_id=sale_id):
-            return replace(device, status="sold", sale_id=sale_id)
+            return replace(device, status="sold", sale_id=sale_id, sold_at=event.sold_at)
         case DeviceTakenBack():
-            return replace(device, status="received", evidence=(), findings=(), category=None, sale_id=None)
+            return taken_back(device, event)
+        case _:
+            return moved(device, event)
+
+
+def taken_back(device: Device, event: DeviceTakenBack) -> Device:
+    """Out of the stock. What came back from a person starts anew; what only changed keeps its reports, which are judged again."""
+    open_again = replace(device, status="received", findings=(), blocked=None, category=None, points=None, sale_id=None)
+    if event.sale_id is None:
+        return open_again
+    spent = (*device.spent, *(name for filed in device.evidence for name in spent_by(filed)))
+    return replace(open_again, audit=None, evidence=(), spent=spent, returns=device.returns + 1, fault=None)
+
+
+def moved(
+    device: Device, event: DeviceLost | DeviceFound | MediumRemoved | WarrantyRepairBegun | WarrantyRepairEnded
+) -> Device:
+    """The device after it, or a medium of it, went somewhere."""
+    match event:
+        case DeviceLost(reason=reason):
+            return replace(device, status="lost", lost_reason=reason)
+        case DeviceFound():
+            return replace(device, status="received", lost_reason=None)
+        case MediumRemoved(medium=medium):
+            gone = tuple(run_name(r) for filed in device.evidence for r in filed.runs if r.serial and r.serial == medium.serial)
+            rest = tuple(f for f in device.findings if f.medium.serial != medium.serial)
+            audited = device.audit
+            if audited is not None:
+                audited = audited.model_copy(update={"media": tuple(m for m in audited.media if m.serial != medium.serial)})
+            return replace(
+                device,
+                audit=audited,
+                findings=rest,
+                blocked=worst(rest),
+                removed=(*device.removed, event),
+                spent=(*device.spent, *gone),
+            )
+        case WarrantyRepairBegun(fault=fault):
+            return replace(device, status="in_repair", fault=fault)
+        case WarrantyRepairEnded():
+            return replace(device, status="sold", fault=None)
         case _:
             assert_never(event)
+
+
+def spent_by(filed: EvidenceFiled) -> tuple[str, ...]:
+    """How a report and its runs are named among those that are spent: another file that tells of the same run is none the better."""
+    return (filed.evidence_sha256, *(run_name(run) for run in filed.runs if run.serial))
+
+
+def run_name(run: ErasureRun) -> str:
+    return f"{run.serial}@{run.ended_at.isoformat() if run.ended_at else ''}"
 
 
 def worst(findings: Sequence[Finding]) -> str | None:

@@ -4,35 +4,45 @@ Facts about a device are taken in any order: what comes before the device itself
 device is ready only when every medium of it is proven erased (`judge`) and it can be graded.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import assert_never
 
 from services.refurb.domain import grading
 from services.refurb.domain.device import (
     AuditDevice,
+    BeginWarrantyRepair,
     Command,
     Device,
+    EndWarrantyRepair,
     FileEvidence,
+    FindDevice,
     FinishDevice,
     HandOverDevice,
+    LoseDevice,
     ReceiveDevice,
+    RemoveMedium,
     RepairDevice,
     ScrapDevice,
+    TakeBackDevice,
     evolve,
+    run_name,
+    spent_by,
 )
-from services.refurb.domain.judge import Policy, Verdict, judge
+from services.refurb.domain.judge import CLOCKS_DIFFER, Policy, Verdict, judge
+from services.refurb.domain.moves import move, open_, received
 from shared.errors import NotYet, Refused
 from shared.events.base import Category, Medium, MethodClass
 from shared.events.refurb import (
     DeviceAudited,
     DeviceEvent,
     DeviceGraded,
-    DeviceHandedOver,
     DeviceReady,
     DeviceReceived,
     DeviceRepaired,
     DeviceScrapped,
+    DeviceTakenBack,
     EvidenceFiled,
+    MediumRemoved,
     MediumSanitised,
     ReportHeld,
     SanitisationRejected,
@@ -46,7 +56,7 @@ GB = 1_000_000_000
 def decide(device: Device, command: Command) -> list[DeviceEvent]:
     """Say what happens, or refuse. A command already carried out yields no event."""
     if isinstance(command, HandOverDevice):
-        return hand_over(device, command)
+        return move(device, command)
     if device.consignment_id not in {None, command.consignment_id}:
         raise Refused("device_of_another_consignment", where="/consignment_id")
     match command:
@@ -62,26 +72,19 @@ def decide(device: Device, command: Command) -> list[DeviceEvent]:
             return file(device, filed, policy)
         case RepairDevice(parts=parts):
             received(device)
-            open_(device)
+            if device.status != "in_repair":
+                open_(device)
             return [DeviceRepaired(parts=parts)]
         case FinishDevice(rules=rules, policy=policy):
             return finish(device, rules, policy)
-        case ScrapDevice(reason=reason):
-            return scrap(device, reason)
+        case ScrapDevice():
+            return scrap(device, command)
+        case RemoveMedium():
+            return remove(device, command)
+        case LoseDevice() | FindDevice() | TakeBackDevice() | BeginWarrantyRepair() | EndWarrantyRepair():
+            return move(device, command)
         case _:
             assert_never(command)
-
-
-def received(device: Device) -> None:
-    """Refuse for now what builds on the device's arrival."""
-    if device.status == "expected":
-        raise NotYet("device_not_received", where="/device_ref")
-
-
-def open_(device: Device) -> None:
-    """Refuse what would change a device on which all is said."""
-    if device.status in {"ready", "scrapped", "sold"}:
-        raise Refused("device_settled", status=device.status)
 
 
 def receive(device: Device, command: ReceiveDevice) -> list[DeviceEvent]:
@@ -106,6 +109,8 @@ def receive(device: Device, command: ReceiveDevice) -> list[DeviceEvent]:
             model=command.model,
             serial=command.serial,
             assigned_at=command.assigned_at,
+            lot=command.lot,
+            pallet=command.pallet,
         )
     ]
     now = evolve(device, events[0])
@@ -140,7 +145,10 @@ def audit(device: Device, audited: DeviceAudited, policy: Policy) -> list[Device
     """A later audit replaces the earlier one, but no medium that is not proven erased may vanish from one to the other."""
     if audited == device.audit:
         return []
+    if device.status == "ready" and device.audit and media_of(audited.media) != media_of(device.audit.media):
+        return changed(device, policy, lambda now: audit(now, audited, policy))
     open_(device)
+    gone: list[DeviceEvent] = []
     if device.audit is not None:
         due = [v.medium for v in verdicts(device, policy) if not v.accepted]
         named = {m.serial for m in due if m.serial}
@@ -149,23 +157,81 @@ def audit(device: Device, audited: DeviceAudited, policy: Policy) -> list[Device
         # counted too: a medium without a number must still be there, and a proven one cannot stand in for it
         if missing or len([m for m in audited.media if m.serial not in proven]) < len(due):
             raise Refused("medium_unaccounted", where="/media", serials=sorted(missing))
-    return [audited, *judged(evolve(device, audited), policy)]
+        still = {m.serial for m in audited.media}
+        gone = [MediumRemoved(medium=f.medium, to="unknown") for f in device.findings if f.accepted and f.medium.serial not in still]
+    return after(device, [*gone, audited], policy)
+
+
+def after(device: Device, events: Sequence[DeviceEvent], policy: Policy) -> list[DeviceEvent]:
+    """These events, and the verdicts that follow from them."""
+    for event in events:
+        device = evolve(device, event)
+    return [*events, *judged(device, policy)]
+
+
+def media_of(media: Sequence[Medium]) -> list[tuple[str, int]]:
+    return sorted((m.serial or "", m.bytes or 0) for m in media)
+
+
+def changed(device: Device, policy: Policy, then: Callable[[Device], list[DeviceEvent]]) -> list[DeviceEvent]:
+    """A ready device whose media change leaves the stock; what is still proven of it is said anew, then what changed."""
+    events = after(device, [DeviceTakenBack(reason="media_changed")], policy)
+    for event in events:
+        device = evolve(device, event)
+    return [*events, *then(device)]
+
+
+def remove(device: Device, command: RemoveMedium) -> list[DeviceEvent]:
+    """A medium leaves only proven erased, so that nothing of it remains to be told elsewhere; a destroyed one, proven destroyed."""
+    received(device)
+    serial = command.serial.strip()
+    if device.audit is None:
+        raise NotYet("device_not_audited", where="/device_ref")
+    medium = next((m for m in device.audit.media if m.serial == serial), None)
+    if medium is None:
+        if any(gone.medium.serial == serial for gone in device.removed):
+            return []
+        raise Refused("medium_not_here", where="/serial", serials=[m.serial for m in device.audit.media if m.serial])
+    if device.status == "ready":
+        return changed(device, command.policy, lambda now: remove(now, command))
+    open_(device)
+    verdict = next(v for v in verdicts(device, command.policy) if v.medium.serial == serial)
+    if not verdict.accepted:
+        kind = NotYet if verdict.reason == "no_evidence" else Refused
+        raise kind("erasure_not_proven", media=[why(verdict)])
+    if command.to == "destroyed" and verdict.method_class != "Destroy":
+        raise NotYet("destruction_not_proven", where="/to", medium=serial)
+    return after(device, [MediumRemoved(medium=medium, to=command.to, to_device_ref=command.to_device_ref)], command.policy)
 
 
 def file(device: Device, filed: EvidenceFiled, policy: Policy) -> list[DeviceEvent]:
     if any(known.evidence_sha256 == filed.evidence_sha256 for known in device.evidence):
         return []
     open_(device)
+    if set(spent_by(filed)) & set(device.spent) and not fresh(device, [filed])[0].runs:
+        raise Refused("evidence_spent", where="/log")
     if len(device.evidence) >= MOST_REPORTS:
         raise Refused("too_many_reports", most=MOST_REPORTS)
-    return [filed, *judged(evolve(device, filed), policy)]
+    return after(device, [filed], policy)
 
 
 def verdicts(device: Device, policy: Policy) -> tuple[Verdict, ...]:
     """Judge its media as things stand. Who owns it changes later, so there is no transfer date yet."""
-    proven = {f.medium.serial for f in device.findings if f.accepted and f.medium.serial}
+    proven = {f.medium.serial for f in device.findings if f.accepted} | {gone.medium.serial for gone in device.removed}
     media = device.audit.media if device.audit else ()
-    return judge(media, device.evidence, device.required_class, policy, not_before=device.assigned_at, left=proven)
+    since = device.assigned_at
+    if device.returns and device.sold_at:  # somebody had it: to the minute, whatever a workshop's clock says
+        since = device.sold_at + CLOCKS_DIFFER
+    left = {serial for serial in proven if serial}
+    return judge(media, fresh(device, device.evidence), device.required_class, policy, not_before=since, left=left)
+
+
+def fresh(device: Device, evidence: Sequence[EvidenceFiled]) -> Sequence[EvidenceFiled]:
+    """The reports without the runs that are spent: they were of an earlier life of the device, or of a medium that left it."""
+    if not device.spent:
+        return evidence
+    spent = set(device.spent)
+    return [f.model_copy(update={"runs": tuple(r for r in f.runs if run_name(r) not in spent)}) for f in evidence]
 
 
 def judged(device: Device, policy: Policy) -> list[DeviceEvent]:
@@ -268,20 +334,18 @@ def ready(device: Device, left: Sequence[Medium], category: Category) -> DeviceR
     )
 
 
-def scrap(device: Device, reason: str) -> list[DeviceEvent]:
+def scrap(device: Device, command: ScrapDevice) -> list[DeviceEvent]:
     received(device)
     if device.status == "scrapped":
         return []
     open_(device)
     if device.consignment_id is None or device.donation_id is None:
         raise AssertionError("a device that was received has both")
-    return [DeviceScrapped(consignment_id=device.consignment_id, donation_id=device.donation_id, reason=reason)]
-
-
-def hand_over(device: Device, command: HandOverDevice) -> list[DeviceEvent]:
-    received(device)
-    if device.sale_id == command.sale_id:
-        return []
-    if device.status != "ready":
-        raise Refused("device_not_ready", status=device.status)
-    return [DeviceHandedOver(sale_id=command.sale_id, sold_at=command.sold_at)]
+    return [
+        DeviceScrapped(
+            consignment_id=device.consignment_id,
+            donation_id=device.donation_id,
+            reason=command.reason,
+            waste_reference=command.waste_reference,
+        )
+    ]

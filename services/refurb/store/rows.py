@@ -23,8 +23,8 @@ VIEWS: Mapping[str, str] = {
     "a-traiter": "d.status = 'received' AND d.blocked IS NOT NULL",
     "en-cours": "d.status = 'received' AND d.blocked IS NULL",
     "prets": "d.status = 'ready'",
-    "vendus": "d.status = 'sold'",
-    "rebut": "d.status = 'scrapped'",
+    "vendus": "d.status IN ('sold', 'in_repair')",
+    "rebut": "d.status IN ('scrapped', 'lost')",
 }
 """The views of the list of devices, each with its condition."""
 
@@ -78,7 +78,7 @@ async def consignments(tx: Tx, refurbisher: str | None, limit: int = 50) -> list
         SELECT c.consignment_id, c.reference, c.refurbisher, c.declared, c.collection_date, a.counted, a.status AS arrival,
                (SELECT count(*) FROM devices d WHERE d.consignment_id = c.consignment_id AND d.status <> 'expected') AS announced,
                (SELECT count(*) FROM devices d WHERE d.consignment_id = c.consignment_id
-                 AND d.status IN ('ready', 'sold', 'scrapped')) AS settled
+                 AND d.status IN ('ready', 'sold', 'in_repair', 'scrapped', 'lost')) AS settled
         FROM consignments c LEFT JOIN arrivals a ON a.consignment_id = c.consignment_id
         WHERE c.status = 'expected' AND ($1::text IS NULL OR c.refurbisher = $1)
         ORDER BY c.collection_date NULLS LAST, c.reference LIMIT $2
@@ -125,7 +125,8 @@ async def figures(tx: Tx, cells: Sequence[str] | None = None) -> dict[str, Any]:
     devices_row = await fetch(
         """
         SELECT count(*) FILTER (WHERE status <> 'expected') AS devices, count(*) FILTER (WHERE status = 'ready') AS ready,
-               count(*) FILTER (WHERE status = 'sold') AS sold, count(*) FILTER (WHERE status = 'scrapped') AS scrapped,
+               count(*) FILTER (WHERE status IN ('sold', 'in_repair')) AS sold, count(*) FILTER (WHERE status = 'scrapped') AS scrapped,
+               count(*) FILTER (WHERE status = 'lost') AS lost, coalesce(sum(returns), 0)::bigint AS returned,
                count(*) FILTER (WHERE status = 'received' AND blocked IS NOT NULL) AS blocked
         FROM devices WHERE $1::text[] IS NULL OR refurbisher = ANY ($1)
         """,
