@@ -5,6 +5,7 @@ from typing import get_args
 
 from services.refurb import jobs, pages, web
 from services.refurb.domain import arrival, consignment, device, grading, judge, life, receipt
+from services.refurb.pages import arrivals, labels, media, records, reports
 from services.refurb.reactions import Partners, reactions
 from services.refurb.settings import DATA, RefurbSettings, document
 from services.refurb.store import (
@@ -124,8 +125,8 @@ def build(settings: RefurbSettings) -> Service:
             "distribution.sales": "regions",
         },
         tells={"refurb.devices": "refurbishers", "refurb.receipts": "refurbishers"},
-        routers=(web.router, pages.router),
-        files=("/refurb/reports", "/refurb/evidence/"),
+        routers=(web.router, pages.router, arrivals.router, labels.router, media.router, records.router, reports.router),
+        files=("/refurb/reports", "/refurb/evidence/", "/refurb/rapports/"),
         outside=Outside("refurb.inbound", partners.reactions(), partners.reject),
         migrations=HERE / "migrations",
         pages=site,
@@ -135,6 +136,8 @@ def build(settings: RefurbSettings) -> Service:
             "doors": doors,
             "evidence": evidence,
             "hints": words["hints"],
+            "policy": partners.policy,
+            "nonconformity": document(DATA / "nonconformity.yaml"),
             "words": words["words"],
             "scrapped": words["scrapped"],
             "refurbishers": refurbishers,

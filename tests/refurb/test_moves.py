@@ -53,9 +53,7 @@ TAKEN_BACK = DeviceTakenBack(reason="given_up", sale_id=SALE)
 CHANGED = DeviceTakenBack(reason="media_changed")
 BEGIN = BeginWarrantyRepair(id=ID, consignment_id=CONSIGNMENT, fault="screen_black")
 END = EndWarrantyRepair(id=ID, consignment_id=CONSIGNMENT, outcome="repaired")
-REMOVE = RemoveMedium(
-    id=ID, consignment_id=CONSIGNMENT, serial=str(HDD.serial), to="spare", to_device_ref=None, policy=POLICY
-)
+REMOVE = RemoveMedium(id=ID, consignment_id=CONSIGNMENT, serial=str(HDD.serial), to="spare", to_device_ref=None, policy=POLICY)
 REMOVED = MediumRemoved(medium=HDD, to="spare")
 SECOND = Medium(serial="SECOND-1", kind="hdd", bytes=HDD.bytes)
 
@@ -129,9 +127,7 @@ def test_what_was_erased_before_the_sale_proves_nothing_after_it_even_when_it_is
     proven = SANITISED.model_copy(update={"started_at": NOW, "ended_at": moment, "evidence_sha256": "f" * 64})
     scene = scene.when(FileEvidence(id=ID, refurbisher="trira", consignment_id=CONSIGNMENT, filed=later, policy=POLICY))
     scene = scene.then(later, proven).when(FINISH).then(DeviceGraded(category="B", points=7, rules="2026"), READY)
-    scene.when(HandOverDevice(id=ID, sale_id=UUID(int=8), sold_at=NOW)).then(
-        DeviceHandedOver(sale_id=UUID(int=8), sold_at=NOW)
-    )
+    scene.when(HandOverDevice(id=ID, sale_id=UUID(int=8), sold_at=NOW)).then(DeviceHandedOver(sale_id=UUID(int=8), sold_at=NOW))
     assert timedelta(minutes=1) < CLOCKS_DIFFER
 
 

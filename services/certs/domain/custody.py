@@ -136,6 +136,8 @@ class HeldReopened(Event):
 
 
 CustodyEvent = CustodyOpened | CustodyCounted | CustodyEnded
+
+
 class HeldFound(Event):
     """It was lost, and is there again: what is proven of it stands."""
 

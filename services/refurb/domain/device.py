@@ -287,9 +287,7 @@ def taken_back(device: Device, event: DeviceTakenBack) -> Device:
     return replace(open_again, audit=None, evidence=(), spent=spent, returns=device.returns + 1, fault=None)
 
 
-def moved(
-    device: Device, event: DeviceLost | DeviceFound | MediumRemoved | WarrantyRepairBegun | WarrantyRepairEnded
-) -> Device:
+def moved(device: Device, event: DeviceLost | DeviceFound | MediumRemoved | WarrantyRepairBegun | WarrantyRepairEnded) -> Device:
     """The device after it, or a medium of it, went somewhere."""
     match event:
         case DeviceLost(reason=reason):

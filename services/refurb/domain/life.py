@@ -158,7 +158,9 @@ def audit(device: Device, audited: DeviceAudited, policy: Policy) -> list[Device
         if missing or len([m for m in audited.media if m.serial not in proven]) < len(due):
             raise Refused("medium_unaccounted", where="/media", serials=sorted(missing))
         still = {m.serial for m in audited.media}
-        gone = [MediumRemoved(medium=f.medium, to="unknown") for f in device.findings if f.accepted and f.medium.serial not in still]
+        gone = [
+            MediumRemoved(medium=f.medium, to="unknown") for f in device.findings if f.accepted and f.medium.serial not in still
+        ]
     return after(device, [*gone, audited], policy)
 
 

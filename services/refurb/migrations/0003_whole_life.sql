@@ -25,6 +25,7 @@ ALTER TABLE devices
     ALTER COLUMN spent DROP DEFAULT;
 CREATE INDEX devices_by_lot ON devices (refurbisher, upper(lot)) WHERE lot IS NOT NULL;
 CREATE INDEX devices_by_medium ON devices USING gin ((audit -> 'media') jsonb_path_ops);
+CREATE INDEX devices_by_removed ON devices USING gin (removed jsonb_path_ops) WHERE removed <> '[]';
 
 -- Who gave it: a company by its number and name, a person by an opaque id alone.
 ALTER TABLE consignments

@@ -1,5 +1,6 @@
 """All the SQL of refurb: the states of its aggregates, and what pages and programs ask for."""
 
+import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -78,7 +79,8 @@ async def consignments(tx: Tx, refurbisher: str | None, limit: int = 50) -> list
         SELECT c.consignment_id, c.reference, c.refurbisher, c.declared, c.collection_date, a.counted, a.status AS arrival,
                (SELECT count(*) FROM devices d WHERE d.consignment_id = c.consignment_id AND d.status <> 'expected') AS announced,
                (SELECT count(*) FROM devices d WHERE d.consignment_id = c.consignment_id
-                 AND d.status IN ('ready', 'sold', 'in_repair', 'scrapped', 'lost')) AS settled
+                 AND d.status IN ('ready', 'sold', 'in_repair', 'scrapped', 'lost')) AS settled,
+               (SELECT count(*) FROM devices d WHERE d.consignment_id = c.consignment_id AND d.status = 'lost') AS lost
         FROM consignments c LEFT JOIN arrivals a ON a.consignment_id = c.consignment_id
         WHERE c.status = 'expected' AND ($1::text IS NULL OR c.refurbisher = $1)
         ORDER BY c.collection_date NULLS LAST, c.reference LIMIT $2
@@ -86,7 +88,7 @@ async def consignments(tx: Tx, refurbisher: str | None, limit: int = 50) -> list
         refurbisher,
         limit,
     )
-    return [dict(row) for row in rows]
+    return [{**dict(row), "declared": json.loads(row["declared"] or "{}")} for row in rows]
 
 
 async def receipts(tx: Tx, refurbisher: str | None, rejected: bool, limit: int = 200) -> list[tuple[datetime, Receipt]]:  # noqa: FBT001

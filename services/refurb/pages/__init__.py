@@ -2,10 +2,12 @@
 
 import hashlib
 import hmac
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, cast
+from urllib.parse import parse_qs, urlsplit
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Form, Request, Response
@@ -16,6 +18,7 @@ from starlette.concurrency import run_in_threadpool
 from services.refurb.domain import contract
 from services.refurb.domain.device import Device, Finding
 from services.refurb.domain.receipt import Open
+from services.refurb.domain.statuses import charity_status
 from services.refurb.settings import RefurbSettings
 from services.refurb.store import DEVICES, Evidence, rows
 from shared.desk import Desk
@@ -62,6 +65,13 @@ STEPS: Mapping[str, tuple[str, str]] = {
     "refurb.warranty_repair_begun.v1": ("done", "Revenu pour réparation sous garantie"),
     "refurb.warranty_repair_ended.v1": ("done", "Rendu à son propriétaire"),
     "refurb.device_handed_over.v1": ("done", "Vendu"),
+}
+
+REMOVED_TO: Mapping[str, str] = {
+    "device": "posé dans",
+    "spare": "gardé en réserve",
+    "destroyed": "détruit",
+    "unknown": "destination inconnue",
 }
 
 
@@ -123,7 +133,7 @@ async def queue(request: Request, desk: At, who: Looks, vue: str = "a-traiter", 
     """The devices of one view; a scanned reference or serial number opens its device."""
     view = vue if vue in TABS else "a-traiter"
     async with desk.read() as tx:
-        found = await rows.device_called(tx, who.refurbisher, q[:100]) if q.strip() else []
+        found = await rows.device_called(tx, who.refurbisher, scanned(q)) if q.strip() else []
         listed = await rows.devices(tx, who.refurbisher, view)
         counts = await rows.counts(tx, who.refurbisher)
     if len(found) == 1:
@@ -139,7 +149,7 @@ async def queue(request: Request, desk: At, who: Looks, vue: str = "a-traiter", 
             "device": device,
             "atelier": named(desk, device.refurbisher),
             "word": desk.state["words"].get(device.blocked or "", "") if view == "a-traiter" else "",
-            "why": scrapped(desk, device) if view == "rebut" else blocked(desk, device),
+            "why": scrapped(desk, device) if view in {"rebut", "vendus"} else blocked(desk, device),
             "since": at,
         }
         for device_id, device, at in listed
@@ -149,6 +159,11 @@ async def queue(request: Request, desk: At, who: Looks, vue: str = "a-traiter", 
     )
 
 
+def scanned(typed: str) -> str:
+    """What was typed or scanned. A bar-code reader types the whole address that a label's code holds."""
+    return (parse_qs(urlsplit(typed).query).get("q") or [typed])[0][:100]
+
+
 def blocked(desk: Desk, device: Device) -> str:
     """What to do about the first medium that is not proven."""
     found = next((f for f in device.findings if not f.accepted), None)
@@ -156,8 +171,8 @@ def blocked(desk: Desk, device: Device) -> str:
 
 
 def scrapped(desk: Desk, device: Device) -> str:
-    """Why it was scrapped, in words; a workshop may have codes of its own."""
-    reason = device.scrap_reason or ""
+    """Why it was scrapped, or is lost or in repair, in words; a workshop may have codes of its own."""
+    reason = device.fault or device.lost_reason or device.scrap_reason or ""
     return str(desk.state["scrapped"].get(reason) or f"autre motif ({reason})")
 
 
@@ -187,7 +202,10 @@ async def device_page(device_id: UUID, request: Request, desk: At, who: Looks) -
         media=media,
         scrapped=scrapped(desk, device),
         unproven=len([m for m in media if m["state"] != "ok"]),
-        steps=steps(lived),
+        steps=steps(desk.state["scrapped"], lived),
+        charity=charity_status(device),
+        removed_to=REMOVED_TO,
+        speaks=who.refurbisher is not None,
     )
 
 
@@ -245,14 +263,23 @@ def proof(device: Device, found: Finding, run: ErasureRun | None) -> list[tuple[
     ]
 
 
-def steps(lived: list[tuple[datetime, str, str]]) -> list[dict[str, Any]]:
+def steps(reasons: Mapping[str, str], lived: list[tuple[datetime, str, str]]) -> list[dict[str, Any]]:
     """The timeline. Of events of one kind at one moment, one step."""
     shown: list[dict[str, Any]] = []
-    for at, kind, _ in lived:
+    for at, kind, text in lived:
         state, title = STEPS.get(kind, ("done", kind))
         if shown and shown[-1]["title"] == title and shown[-1]["when"] == at:
             continue
-        shown.append({"state": state, "title": title, "when": at, "hour": True, "badge": ""})
+        shown.append(
+            {
+                "state": state,
+                "title": title,
+                "when": at,
+                "hour": True,
+                "badge": "",
+                "text": detail(reasons, kind, json.loads(text)),
+            }
+        )
     if lived and lived[-1][1] not in {
         "refurb.device_ready.v1",
         "refurb.device_scrapped.v1",
@@ -260,6 +287,27 @@ def steps(lived: list[tuple[datetime, str, str]]) -> list[dict[str, Any]]:
     }:
         shown.append({"state": "", "title": "Prêt", "text": "Quand chaque support est prouvé effacé et que l'atelier a fini."})
     return shown
+
+
+def detail(reasons: Mapping[str, str], kind: str, data: Mapping[str, Any]) -> str:
+    """What a step says besides its title, in a few words."""
+    match kind:
+        case "refurb.device_graded.v1":
+            return f"{data['category'].capitalize()}, {data['points']} points, règle {data['rules']}"
+        case "refurb.device_repaired.v1":
+            return ", ".join(data["parts"])
+        case "refurb.device_scrapped.v1" | "refurb.device_taken_back.v1" | "refurb.device_lost.v1":
+            return str(reasons.get(data["reason"], data["reason"]))
+        case "refurb.warranty_repair_begun.v1":
+            return str(data["fault"])
+        case "refurb.warranty_repair_ended.v1":
+            return "Réparé" if data["outcome"] == "repaired" else "Non réparable"
+        case "refurb.medium_removed.v1":
+            return f"{data['medium'].get('serial') or ''}, {REMOVED_TO[data['to']]} {data.get('to_device_ref') or ''}".strip()
+        case "refurb.evidence_filed.v1":
+            return str(data["tool"])
+        case _:
+            return ""
 
 
 @router.get("/appareils/{device_id}/preuves/{sha256}")
@@ -279,26 +327,6 @@ async def original(device_id: UUID, sha256: str, desk: At, who: Looks) -> Respon
         "Cache-Control": "no-store",
     }
     return Response(data, media_type="application/octet-stream", headers=headers)
-
-
-@router.get("/envois")
-async def consignments(request: Request, desk: At, who: Looks) -> Response:
-    """The consignments that go on."""
-    async with desk.read() as tx:
-        found = await rows.consignments(tx, who.refurbisher)
-    return show(
-        desk,
-        request,
-        "consignments.html",
-        who,
-        consignments=[{**c, "atelier": named(desk, c["refurbisher"]), "done": done(c)} for c in found],
-    )
-
-
-def done(consignment: Mapping[str, Any]) -> bool:
-    """Tell whether each device that was counted is ready, sold or scrapped."""
-    counted = consignment["counted"]
-    return counted is not None and max(counted, consignment["announced"]) <= consignment["settled"]
 
 
 @router.get("/reponses")
