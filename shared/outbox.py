@@ -60,7 +60,7 @@ class Relay:
 
     url: str
     send: Send
-    share: int = 1_000
+    share: int = 250
     most_bytes: int = 4 * 1024 * 1024
     """What is taken at once, of all topics together: after an outage the outbox is far larger than memory. As stored, where large
     events are compressed: in memory it may be some times more."""

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-SLICE_S = 0.002
+SLICE_S = 0.0005
 """Longest time for which work on a batch keeps the loop to itself. An answer takes some thirty turns of the loop, each behind a slice."""
 
 
