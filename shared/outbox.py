@@ -54,6 +54,11 @@ ON CONFLICT (topic, partition) DO UPDATE SET next = greatest(sent.next, excluded
 """
 
 
+SWEEP = "VACUUM (SKIP_LOCKED, TRUNCATE false) outbox"
+"""What is deleted stays in the index until then, and NEXT wades through it: 0.2 ms a turn became 20 ms after 300,000 events."""
+SWEEP_EVERY = 20_000
+
+
 @dataclass(slots=True)
 class Relay:
     """Empties the outbox. Works only while its session holds the lock; loses it with its session, never by a clock."""
@@ -72,6 +77,8 @@ class Relay:
     resting: dict[str, float] = field(default_factory=dict)
     sending: dict[str, Sending] = field(default_factory=dict)
     leading: bool = False
+    unswept: int = 0
+    """Deleted since the last sweep."""
 
     async def run(self) -> None:
         """Take the lock, work, and begin again whenever the database or the lock was lost. Ends by being cancelled."""
@@ -90,6 +97,7 @@ class Relay:
             command_timeout=30,
             server_settings={
                 "application_name": "relay",
+                "synchronous_commit": "off",  # a deletion that a crash undoes is sent again, as after any crash
                 "idle_session_timeout": "30s",
                 "idle_in_transaction_session_timeout": "10s",
             },
@@ -162,4 +170,8 @@ class Relay:
         await connection.execute(SENT, topic, [r["seq"] for r in waiting], list(ends), list(ends.values()))
         crash.point("after_sent")
         metrics.SENT.inc(len(waiting))
+        self.unswept += len(waiting)
+        if self.unswept >= SWEEP_EVERY:
+            self.unswept = 0
+            await connection.execute(SWEEP)
         return len(waiting)

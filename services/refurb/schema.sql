@@ -277,6 +277,8 @@ CREATE INDEX devices_by_medium ON devices USING gin (((audit -> 'media'::text)) 
 
 CREATE INDEX devices_by_ref ON devices USING btree (upper(device_ref));
 
+CREATE INDEX devices_by_removed ON devices USING gin (removed jsonb_path_ops) WHERE (removed <> '[]'::jsonb);
+
 CREATE INDEX devices_by_serial ON devices USING btree (upper(serial));
 
 CREATE INDEX devices_by_status ON devices USING btree (refurbisher, status);

@@ -53,7 +53,12 @@ class Scene:
     sent: dict[str, Mapping[str, Any]] = field(default_factory=dict)
 
     async def assigned(
-        self, refurbisher: str = "trira", *, required: MethodClass = "Clear", status: DonorStatus = "company"
+        self,
+        refurbisher: str = "trira",
+        *,
+        required: MethodClass = "Clear",
+        status: DonorStatus = "company",
+        donor: str = "Exempla",
     ) -> UUID:
         """Assign a consignment, and wait until refurb expects it."""
         consignment = uuid4()
@@ -65,7 +70,7 @@ class Scene:
             refurbisher=refurbisher,
             region="ara",
             postal_code="38000",
-            donor=Donor(status=status, name="Exempla"),
+            donor=Donor(status=status, name=donor),
             required_class=required,
             declared={"laptop": 2},
             chosen=Candidate(refurbisher=refurbisher, distance_km=10, load=0.1, cost=10.0),

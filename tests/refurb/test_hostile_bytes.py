@@ -95,3 +95,8 @@ def test_a_report_with_a_value_of_another_kind_has_an_answer(name: str, data: st
     if keys:
         spot[data.draw(st.sampled_from(keys))] = value
     answered(json.dumps(content).encode())
+
+
+def test_a_name_that_is_no_name_has_an_answer() -> None:
+    answered(json.dumps({**WORKBENCH, "software": []}).encode())
+    answered(json.dumps({**WORKBENCH, "software": {"name": "Workbench"}}).encode())

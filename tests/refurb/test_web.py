@@ -156,6 +156,8 @@ async def test_figures_are_for_staff(scene: Scene) -> None:
         "ready",
         "sold",
         "scrapped",
+        "lost",
+        "returned",
         "blocked",
         "erasures_accepted",
         "erasures_rejected",

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from uuid import uuid4
 
 import asyncpg
+import pytest
 import pytest_asyncio
 
+from shared import outbox
 from shared.kafka.admin import Admin, NewTopic
 from shared.kafka.wire import Sender
 from shared.migrate import migrate
@@ -205,3 +207,22 @@ async def test_the_producer_waits_for_every_replica_and_numbers_its_batches(grou
         assert producer._txn_manager is not None
     finally:
         await sender.stop()
+
+
+async def test_what_is_sent_is_swept_out_of_the_index(
+    pool: "asyncpg.Pool[asyncpg.Record]", database: str, ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without it the relay wades through all that it ever deleted since the database last swept by itself."""
+    monkeypatch.setattr(outbox, "SWEEP_EVERY", 400)
+    await ground.make_topics({"test.ok": "regions"})
+    sender = Sender(ground.access, "/maillon/test", timeout_s=3)
+    task = asyncio.create_task(Relay(database, sender.send).run())
+    try:
+        await record(pool, "test.ok.ara", 1_000)
+        await until(lambda: empty(pool, "test.ok.ara"), 5)
+        swept = "SELECT vacuum_count > 0 FROM pg_stat_user_tables WHERE relname = 'outbox'"
+        await until(lambda: pool.fetchval(swept), 5)
+    finally:
+        await ended(task)
+        await sender.stop()
+        await pool.close()

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
+from shared.outbox import SWEEP
 from tests.simulation.database import Transaction
 from tests.simulation.schema import Row, Schema
 
@@ -155,6 +156,11 @@ async def anything_unsent(tx: Transaction, _schema: Schema, _args: Args) -> Answ
     return [{"exists": bool(tx.view("outbox"))}], 1
 
 
+async def nothing(_tx: Transaction, _schema: Schema, _args: Args) -> Answer:
+    """What is gone is gone at once here: there is nothing to sweep."""
+    return [], 0
+
+
 KNOTTY: Mapping[str, Callable[[Transaction, Schema, Args], Awaitable[Answer]]] = {
     "WITH RECURSIVE topics AS ( (SELECT topic FROM outbox ORDER BY topic LIMIT 1) UNION ALL SELECT (SELECT o.topic FROM "
     "outbox o WHERE o.topic > t.topic ORDER BY o.topic LIMIT 1) FROM topics t WHERE t.topic IS NOT NULL ) SELECT e.seq, "
@@ -163,6 +169,7 @@ KNOTTY: Mapping[str, Callable[[Transaction, Schema, Args], Awaitable[Answer]]] =
     "pg_column_size(e.data) AS before FROM (SELECT seq FROM outbox o WHERE o.topic = t.topic ORDER BY seq LIMIT "
     "least($1::bigint, 1 + 20 * $1::bigint / many.n)) o JOIN events e USING (seq) ) e WHERE t.topic <> ALL ($2::text[]) AND "
     "e.before < $3::bigint / many.n ORDER BY e.topic, e.seq": next_unsent,
+    SWEEP: nothing,
     "SELECT CASE WHEN (SELECT pg_try_advisory_lock(hashtext(current_schema()), hashtext('relay'))) THEN (SELECT "
     "pg_advisory_unlock(hashtext(current_schema()), hashtext('relay'))) ELSE false END": is_free,
     "SELECT stream, count(*) AS events, bool_or(type = ANY ($2::text[])) AS ours FROM events WHERE stream > $1 GROUP BY "

@@ -39,9 +39,7 @@ async def medium(serial: str, request: Request, desk: At, who: Looks) -> Respons
     here = [device.device_ref for _, device in found if device.audit and any(m.serial == serial for m in device.audit.media)]
     steps = [step(desk.state["words"], link) for link in chain(serial, lives)]
     devices = [(f"/refurb/appareils/{device_id}", device.device_ref) for device_id, device in found]
-    return show(
-        desk, request, "medium.html", who, serial=serial, steps=steps, devices=devices, here=request.url.path, places=here
-    )
+    return show(desk, request, "medium.html", who, serial=serial, steps=steps, devices=devices, places=here)
 
 
 def step(words: Mapping[str, str], link: Link) -> dict[str, object]:

@@ -28,7 +28,7 @@ def looks_like(content: Any) -> bool:
     """Tell whether JSON is a snapshot of any of the three kinds."""
     if not isinstance(content, Mapping):
         return False
-    named = content.get("software") in {"Workbench", "workbench-script"}
+    named = str(content.get("software")) in {"Workbench", "workbench-script"}
     return (named and ("device" in content or "data" in content)) or ("schema_api" in content and "data" in content)
 
 
@@ -59,7 +59,7 @@ def facts(content: Mapping[str, Any]) -> Facts:
 
 
 def medium(disk: Mapping[str, Any]) -> Medium:
-    kind = "nvme" if disk.get("interface") in {"NVMe", "NVME", "nvme"} else KINDS[str(disk["type"])]
+    kind = "nvme" if str(disk.get("interface")) in {"NVMe", "NVME", "nvme"} else KINDS[str(disk["type"])]
     return Medium(serial=serial(words(disk.get("serialNumber"))), model=words(disk.get("model")), kind=kind)
 
 
