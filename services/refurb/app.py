@@ -5,7 +5,7 @@ from typing import get_args
 
 from services.refurb import jobs, pages, web
 from services.refurb.domain import arrival, consignment, device, grading, judge, life, receipt
-from services.refurb.pages import arrivals, labels, media, records, reports
+from services.refurb.pages import arrivals, labels, media, records, reports, rules
 from services.refurb.reactions import Partners, reactions
 from services.refurb.settings import DATA, RefurbSettings, document
 from services.refurb.store import (
@@ -125,7 +125,16 @@ def build(settings: RefurbSettings) -> Service:
             "distribution.sales": "regions",
         },
         tells={"refurb.devices": "refurbishers", "refurb.receipts": "refurbishers"},
-        routers=(web.router, pages.router, arrivals.router, labels.router, media.router, records.router, reports.router),
+        routers=(
+            web.router,
+            pages.router,
+            arrivals.router,
+            labels.router,
+            media.router,
+            records.router,
+            reports.router,
+            rules.router,
+        ),
         files=("/refurb/reports", "/refurb/evidence/", "/refurb/rapports/"),
         outside=Outside("refurb.inbound", partners.reactions(), partners.reject),
         migrations=HERE / "migrations",
@@ -137,6 +146,8 @@ def build(settings: RefurbSettings) -> Service:
             "evidence": evidence,
             "hints": words["hints"],
             "policy": partners.policy,
+            "rules": partners.rules,
+            "draft": grading.draft(partners.rules, settings.refurb_draft_rules),
             "nonconformity": document(DATA / "nonconformity.yaml"),
             "words": words["words"],
             "scrapped": words["scrapped"],

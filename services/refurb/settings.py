@@ -24,6 +24,8 @@ class RefurbSettings(Settings):
     """Refurbisher -> SHA-256 (hexadecimal) of each of its API keys, as JSON. A key is at least 24 random characters."""
     refurb_rules: str = "2026"
     """The version of the grading rules in force."""
+    refurb_draft_rules: str = ""
+    """A version that runs in shadow: its effect on the stock is shown first (`/refurb/regles`). Empty: none."""
     refurb_policy: str = "evidence-1"
     """The version of the evidence policy in force."""
 

@@ -299,4 +299,12 @@ MUTATIONS = (
         "if len(batch) < 0 and",
         (f"{HOSTILE}::test_a_bad_release_stops_its_cell_and_parks_nothing",),
     ),
+    Mutation(
+        "the outbox is never swept",
+        "what was sent long ago delays nothing",
+        "shared/outbox.py",
+        "if self.unswept >= SWEEP_EVERY:",
+        "if self.unswept < 0:",
+        (f"{RELAY}::test_what_is_sent_is_swept_out_of_the_index",),
+    ),
 )

@@ -238,6 +238,21 @@ async def test_a_donor_whose_gifts_are_scrapped_is_called(scene: Scene) -> None:
     assert fr("4 sur 10 déballés.") in page
 
 
+async def test_the_effect_of_other_rules_is_shown_before_they_hold(scene: Scene) -> None:
+    await ready(scene, "REG-1", uuid4().hex[:12].upper())
+    async with signed(scene, "partner:trira") as people:
+        page = (await people.get("/refurb/regles?version=2025")).text
+        assert fr("Le stock sous la version 2025") in page
+        assert "REG-1" in page, "2025 puts it in C, 2026 in B"
+        assert fr("Chaque catégorie du stock se recalcule à l’identique") in page
+        listed = (await people.get("/refurb/regles/2025.csv")).text
+        assert "trira;REG-1;B;" in listed
+        assert (await people.get("/refurb/regles?version=1999")).status_code == 404
+    async with signed(scene, "partner:ares") as others:
+        assert "REG-1" not in (await others.get("/refurb/regles?version=2025")).text
+        assert "REG-1" not in (await others.get("/refurb/regles/2025.csv")).text
+
+
 @pytest.mark.browser
 async def test_the_console_is_sound_in_a_browser(scene: Scene, tab: Page) -> None:
     serial = uuid4().hex[:12].upper()
@@ -253,6 +268,7 @@ async def test_the_console_is_sound_in_a_browser(scene: Scene, tab: Page) -> Non
         f"/refurb/rapports/{device}",
         f"/refurb/supports/{serial}",
         "/refurb/rythme",
+        "/refurb/regles?version=2025",
         f"/refurb/appareils/{device}",
     ):
         assert await faults(tab, f"{scene.site.url}{path}") == [], path

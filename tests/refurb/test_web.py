@@ -1,7 +1,10 @@
 """The way in by HTTP: lines, evidence, receipts, counts; and who may see what."""
 
+import asyncio
 import hashlib
 import json
+import os
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -176,3 +179,23 @@ async def test_the_contract_is_served_as_committed(scene: Scene) -> None:
         for kind in partner.MESSAGES:
             assert (await anyone.get(f"/refurb/contrat/schemas/{kind.type}.json")).status_code == 200
         assert (await anyone.get("/refurb/contrat/../app.py")).status_code == 404
+
+
+async def test_the_pages_commands_without_kafka(scene: Scene, tmp_path: Path) -> None:
+    """Only the address, the key and the file that is sent are put in: the commands are those of docs/partners/README.md."""
+    page = (Path(__file__).parents[2] / "docs" / "partners" / "README.md").read_text("utf-8").partition("## Without Kafka\n")[2]
+    said = page.partition("```sh\n")[2].partition("```")[0].replace("https://maillon.example", scene.site.url)
+    line = json.loads(page.partition("```json\n")[2].partition("```")[0])
+    consignment = await scene.assigned()
+    line |= {"id": str(uuid4()), "data": {**line["data"], "consignment_id": str(consignment)}}
+    (tmp_path / "messages.jsonl").write_text(json.dumps(line) + "\n")
+    (tmp_path / "report.log").write_bytes(b"a report")
+    env = {"PATH": os.environ["PATH"], "KEY": KEYS["trira"]}
+    shell = await asyncio.create_subprocess_exec(
+        "sh", "-eu", "-c", said, cwd=tmp_path, env=env, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    told, wrong = await shell.communicate()
+    assert shell.returncode == 0, wrong
+    assert told.count(b'"accepted":true') >= 1
+    assert await scene.receipt(line["id"]) == {"outcome": "accepted", "faults": [], "evidence": []}
+    assert scene.site.service.state["evidence"].fetch(hashlib.sha256(b"a report").hexdigest()) == b"a report"

@@ -81,6 +81,13 @@ def rules(data: Mapping[str, Any], computers: str = "2026") -> Rules:
     return Rules(versions=versions, smartphone=data["smartphone"], crosswalk=crosswalk, computers=computers)
 
 
+def draft(known: Rules, version: str) -> str:
+    """The version that runs in shadow, "" for none. Raises ValueError for one that there is not: better at the start than unseen."""
+    if version and version not in known.versions:
+        raise ValueError(f"no draft rules {version!r} among {', '.join(known.versions)}")
+    return version
+
+
 def grade_computer(computer: Computer, version: Mapping[str, Any]) -> Grade:
     """Points of each part, then what the version adds, then its caps."""
     if not computer.disks:

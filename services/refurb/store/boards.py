@@ -112,6 +112,20 @@ async def of_consignment(tx: Tx, refurbisher: str | None, consignment_id: UUID, 
     return [(row["id"], DEVICES.read(row).state) for row in rows]
 
 
+async def graded(tx: Tx, refurbisher: str | None, after: UUID | None, limit: int = 1_000) -> list[tuple[UUID, Device]]:
+    """Devices that are ready, in the order of their ids, page by page."""
+    rows = await tx.connection.fetch(
+        """
+        SELECT * FROM devices WHERE status = 'ready' AND ($1::text IS NULL OR refurbisher = $1) AND ($2::uuid IS NULL OR id > $2)
+        ORDER BY id LIMIT $3
+        """,
+        refurbisher,
+        after,
+        limit,
+    )
+    return [(row["id"], DEVICES.read(row).state) for row in rows]
+
+
 async def records(tx: Tx, refurbisher: str | None, after: UUID | None, limit: int = 1_000) -> list[tuple[UUID, Device, datetime]]:
     """All devices in the order of their ids, page by page, each with the moment of its last event."""
     rows = await tx.connection.fetch(
