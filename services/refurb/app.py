@@ -17,6 +17,7 @@ from services.refurb.store import (
     RECEIPTS,
     Book,
     Evidence,
+    ObjectStore,
 )
 from shared.aggregate import Aggregate, Aggregates
 from shared.consumer import Outside
@@ -99,7 +100,10 @@ def build(settings: RefurbSettings) -> Service:
     """Put the service together. Read it downwards."""
     words = document(DATA / "hints.yaml")
     refurbishers = document(DATA / "refurbishers.yaml")
-    book, evidence = Book(), Evidence(settings.evidence_dir)
+    book, evidence = (
+        Book(),
+        Evidence(settings.evidence_dir, ObjectStore(settings.refurb_evidence_url) if settings.refurb_evidence_url else None),
+    )
     partners = Partners(
         consignments=book,
         originals=evidence,
@@ -153,5 +157,5 @@ def build(settings: RefurbSettings) -> Service:
             "scrapped": words["scrapped"],
             "refurbishers": refurbishers,
         },
-        background=(jobs.book_keeper(book),),
+        background=(jobs.book_keeper(book), jobs.archivist(evidence)),
     )

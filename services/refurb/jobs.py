@@ -1,12 +1,15 @@
-"""What runs beside the messages: the book of consignments is kept up to date."""
+"""What runs beside the messages: the book of consignments is kept up to date, and originals go to the archive."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from services.refurb.store import Book
+from services.refurb.store import Book, Evidence
 from shared.desk import Desk
+from shared.errors import Outage
+from shared.log import log
 
 EVERY_S = 0.1
+ARCHIVE_EVERY_S = 5.0
 
 
 def book_keeper(book: Book) -> Callable[[Desk], Awaitable[None]]:
@@ -19,3 +22,23 @@ def book_keeper(book: Book) -> Callable[[Desk], Awaitable[None]]:
             await asyncio.sleep(EVERY_S)
 
     return keep_book
+
+
+def archivist(evidence: Evidence, every_s: float = ARCHIVE_EVERY_S) -> Callable[[Desk], Awaitable[None]]:
+    """Make what brings originals to the archive. While it is away they wait in their folder, and it is said once."""
+
+    async def keep_archive(_: Desk) -> None:
+        away = False
+        while evidence.archive is not None:
+            try:
+                for sha256 in await asyncio.to_thread(list, evidence.to_archive()):
+                    await asyncio.to_thread(evidence.archived, sha256)
+                away = False
+            except (Outage, OSError) as error:
+                if not away:
+                    log.warning("evidence_archive_away", error=repr(error))
+                away = True
+            await asyncio.sleep(every_s)
+        await asyncio.Event().wait()
+
+    return keep_archive

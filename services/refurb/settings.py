@@ -22,6 +22,8 @@ class RefurbSettings(Settings):
 
     refurb_api_keys: dict[str, list[str]] = Field(default_factory=dict)
     """Refurbisher -> SHA-256 (hexadecimal) of each of its API keys, as JSON. A key is at least 24 random characters."""
+    refurb_evidence_url: str = ""
+    """An archive for originals of evidence, such as `s3://bucket/path`; credentials and endpoint as `AWS_…`. Empty: the folder alone."""
     refurb_rules: str = "2026"
     """The version of the grading rules in force."""
     refurb_draft_rules: str = ""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from deploy.local.platform import Platform
 from shared import log
-from tests.bench import backlog, chain, growth, isolation, judging, throughput
+from tests.bench import backlog, chain, growth, isolation, judging, snapshots, throughput
 from tests.support.platform import new_folder, started_platform
 
 ROOT = Path(__file__).parents[2]
@@ -45,6 +45,7 @@ BENCHES: Mapping[str, Callable[[], AsyncIterator[str]]] = {
     "chain": whole,
     "growth": lambda: alone(growth.measure),
     "isolation": lambda: alone(isolation.measure),
+    "snapshots": lambda: alone(snapshots.measure),
     "backlog": lambda: alone(backlog.measure),
 }
 

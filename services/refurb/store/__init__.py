@@ -1,7 +1,7 @@
 """All the SQL of refurb, the evidence store, and the book of consignments."""
 
 from services.refurb.store.book import Book
-from services.refurb.store.evidence import Evidence
+from services.refurb.store.evidence import Evidence, ObjectStore
 from services.refurb.store.rows import (
     ARRIVALS,
     CAPACITIES,
@@ -11,4 +11,4 @@ from services.refurb.store.rows import (
     RECEIPTS,
 )
 
-__all__ = ["ARRIVALS", "CAPACITIES", "CONSIGNMENTS", "DEVICES", "EVIDENCE_USES", "RECEIPTS", "Book", "Evidence"]
+__all__ = ["ARRIVALS", "CAPACITIES", "CONSIGNMENTS", "DEVICES", "EVIDENCE_USES", "RECEIPTS", "Book", "Evidence", "ObjectStore"]

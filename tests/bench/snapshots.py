@@ -1,0 +1,166 @@
+"""Snapshots of machines, from a partner to its receipts: through Kafka, and by 64 clients through HTTP.
+
+Each is another device's, that was received before. The clock runs from the first byte that is sent to the last receipt in the table: by
+then each original is hashed and on the disk, its machine read, its media judged, its receipt on its way.
+"""
+
+import asyncio
+import hashlib
+import json
+import time
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import asyncpg
+import httpx
+
+from deploy.local.platform import Platform
+from services.refurb.app import build
+from services.refurb.settings import RefurbSettings
+from shared.kafka.wire import Sender
+from tests.bench.isolation import Yard
+from tests.bench.load import line
+from tests.bench.runs import fresh_database
+from tests.support.platform import unique
+from tests.support.process import process
+from tests.support.service import Ground, with_topics
+
+CAPTURE = Path(__file__).parents[1] / "data" / "captures" / "m09-desktop-ssd"
+KEY = "key-of-the-bench-0123456789abcdef"
+CLIENTS = 64
+LINES = 20
+"""Messages a request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """One size of snapshot: what it is called, its bytes, how many of it, the goal a second."""
+
+    name: str
+    size: int
+    count: int
+    goal: int
+
+
+SIZES = (Size("", 10_000, 4_000, 1_000), Size("137kb_", 137_000, 800, 200))
+
+
+def snapshot(number: int, size: int) -> dict[str, Any]:
+    """The capture of a desktop with another disk's number in it, filled up to `size` with what `dmidecode` says of more of its parts."""
+    disks = json.loads((CAPTURE / "smartctl.json").read_text("utf-8"))
+    disks = disks if isinstance(disks, list) else [disks]
+    disks[0]["serial_number"] = f"BENCH{number:08d}"
+    dmi = "\n".join(path.read_text("utf-8") for path in sorted(CAPTURE.glob("dmidecode-*.txt")))
+    made: dict[str, Any] = {"smartctl": disks, "dmidecode": dmi, "lscpu": (CAPTURE / "lscpu.txt").read_text("utf-8")}
+    missing = size - len(json.dumps(made))
+    made["lscpu"] += f"\nFlags: {'sse4_2 ' * (max(missing, 0) // 7)}"
+    return made
+
+
+@dataclass(slots=True)
+class Workshop:
+    """A partner with devices, and the service that hears it."""
+
+    ground: Ground
+    url: str
+    consignment: UUID
+    pool: "asyncpg.Pool[asyncpg.Record]"
+    told: int = 0
+
+    def said(self, kind: str, ref: str, **more: Any) -> dict[str, Any]:
+        return {
+            "specversion": "1.0",
+            "id": str(uuid4()),
+            "source": "/trira/bench",
+            "type": f"partner.{kind}.v1",
+            "data": {"consignment_id": str(self.consignment), "device_ref": ref, **more},
+        }
+
+    async def by_kafka(self, events: Sequence[dict[str, Any]]) -> None:
+        sender = Sender(self.ground.access, "/trira/bench", timeout_s=60)
+        try:
+            for n in range(0, len(events), 200):
+                await sender.put(
+                    "refurb.inbound.trira",
+                    [
+                        (
+                            event["data"]["device_ref"].encode(),
+                            json.dumps(event["data"]).encode(),
+                            [(f"ce_{name}", event[name].encode()) for name in ("id", "source", "type")],
+                        )
+                        for event in events[n : n + 200]
+                    ],
+                )
+        finally:
+            await sender.stop()
+
+    async def by_http(self, events: Sequence[dict[str, Any]]) -> None:
+        """64 clients, each with a share, some lines a request. One that is refused is a failure of the run."""
+        requests = [
+            "\n".join(json.dumps(event) for event in events[n : n + LINES]).encode() for n in range(0, len(events), LINES)
+        ]
+        limits = httpx.Limits(max_connections=CLIENTS)
+        async with httpx.AsyncClient(
+            base_url=self.url, headers={"Authorization": f"Bearer {KEY}"}, timeout=120, limits=limits
+        ) as client:
+
+            async def one(share: Sequence[bytes]) -> None:
+                for body in share:
+                    answer = await client.post("/refurb/reports", content=body)
+                    answer.raise_for_status()
+                    if not all(each["accepted"] for each in answer.json()["lines"]):
+                        raise AssertionError(answer.text[:500])
+
+            await asyncio.gather(*(one(requests[n::CLIENTS]) for n in range(CLIENTS)))
+
+    async def answered(self, count: int) -> None:
+        """Wait until so many more messages have their receipt, all accepted."""
+        self.told += count
+        query = "SELECT count(*) FILTER (WHERE outcome = 'accepted') AS good, count(*) AS all FROM receipts"
+        while True:
+            row = await self.pool.fetchrow(query)
+            if row and row["good"] != row["all"]:
+                raise AssertionError(f"{row['all'] - row['good']} snapshots were rejected")
+            if row and row["all"] >= self.told:
+                return
+            await asyncio.sleep(0.05)
+
+
+async def measure(platform: Platform, folder: Path) -> AsyncIterator[str]:
+    """Both sizes, both ways. Gives the lines of the report."""
+    ground = Ground(platform, f"{unique('bench')}.", folder)
+    async with fresh_database(platform) as database:
+        hashed = {"trira": [hashlib.sha256(KEY.encode()).hexdigest()]}
+        settings = ground.settings(RefurbSettings, "refurb", database, refurb_api_keys=hashed, log_format="json")
+        await with_topics(ground, build(settings))
+        consignment = UUID(await Yard(ground, database, {}).assign("trira"))
+        pool = await asyncpg.create_pool(database, min_size=1, max_size=1)
+        async with process("services.refurb", settings, folder / "refurb.log") as service:
+            await service.ready(60)
+            workshop = Workshop(ground, f"http://127.0.0.1:{settings.http_port}", consignment, pool)
+            for size in SIZES:
+                for way in ("kafka", "http"):
+                    yield await one(workshop, size, way)
+        await pool.close()
+
+
+async def one(workshop: Workshop, size: Size, way: str) -> str:
+    """One size, one way."""
+    send = workshop.by_kafka if way == "kafka" else workshop.by_http
+    refs = [f"{way}-{size.size}-{n}" for n in range(size.count)]
+    await workshop.by_kafka([workshop.said("device_received", ref, device_type="desktop") for ref in refs])
+    await workshop.answered(size.count)
+    first = abs(hash((way, size.size))) % 10_000_000
+    events = [workshop.said("device_audited", ref, snapshot=snapshot(first + n, size.size)) for n, ref in enumerate(refs)]
+    started = time.perf_counter()
+    await send(events)
+    sent = time.perf_counter() - started
+    await workshop.answered(size.count)
+    seconds = time.perf_counter() - started
+    rate = size.count / seconds
+    note = f"{size.count} snapshots of {size.size} bytes in {seconds:.1f} s, sent within {sent:.1f} s"
+    note += f", by {CLIENTS} clients, {LINES} a request" if way == "http" else ""
+    return line(f"snapshots_{size.name}per_s_{way}", rate, "snapshots/s", f">= {size.goal}", rate >= size.goal, note)
