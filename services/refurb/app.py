@@ -100,10 +100,9 @@ def build(settings: RefurbSettings) -> Service:
     """Put the service together. Read it downwards."""
     words = document(DATA / "hints.yaml")
     refurbishers = document(DATA / "refurbishers.yaml")
-    book, evidence = (
-        Book(),
-        Evidence(settings.evidence_dir, ObjectStore(settings.refurb_evidence_url) if settings.refurb_evidence_url else None),
-    )
+    book = Book()
+    archive = ObjectStore(settings.refurb_evidence_url) if settings.refurb_evidence_url else None
+    evidence = Evidence(settings.evidence_dir, archive)
     partners = Partners(
         consignments=book,
         originals=evidence,
@@ -129,16 +128,7 @@ def build(settings: RefurbSettings) -> Service:
             "distribution.sales": "regions",
         },
         tells={"refurb.devices": "refurbishers", "refurb.receipts": "refurbishers"},
-        routers=(
-            web.router,
-            pages.router,
-            arrivals.router,
-            labels.router,
-            media.router,
-            records.router,
-            reports.router,
-            rules.router,
-        ),
+        routers=tuple(part.router for part in (web, pages, arrivals, labels, media, records, reports, rules)),
         files=("/refurb/reports", "/refurb/evidence/", "/refurb/rapports/"),
         outside=Outside("refurb.inbound", partners.reactions(), partners.reject),
         migrations=HERE / "migrations",

@@ -241,16 +241,16 @@ async def test_a_donor_whose_gifts_are_scrapped_is_called(scene: Scene) -> None:
 async def test_the_effect_of_other_rules_is_shown_before_they_hold(scene: Scene) -> None:
     await ready(scene, "REG-1", uuid4().hex[:12].upper())
     async with signed(scene, "partner:trira") as people:
-        page = (await people.get("/refurb/regles?version=2025")).text
-        assert fr("Le stock sous la version 2025") in page
-        assert "REG-1" in page, "2025 puts it in C, 2026 in B"
+        page = (await people.get("/refurb/regles?version=2023")).text
+        assert fr("Le stock sous la version 2023") in page
+        assert "REG-1" in page, "2026 puts it in B, 2023 in D"
         assert fr("Chaque catégorie du stock se recalcule à l’identique") in page
-        listed = (await people.get("/refurb/regles/2025.csv")).text
-        assert "trira;REG-1;B;" in listed
+        listed = (await people.get("/refurb/regles/2023.csv")).text
+        assert "trira;REG-1;B;D;" in listed
         assert (await people.get("/refurb/regles?version=1999")).status_code == 404
     async with signed(scene, "partner:ares") as others:
-        assert "REG-1" not in (await others.get("/refurb/regles?version=2025")).text
-        assert "REG-1" not in (await others.get("/refurb/regles/2025.csv")).text
+        assert "REG-1" not in (await others.get("/refurb/regles?version=2023")).text
+        assert "REG-1" not in (await others.get("/refurb/regles/2023.csv")).text
 
 
 @pytest.mark.browser
