@@ -7,7 +7,7 @@ messages are answered with a receipt instead.
 
 import asyncio
 import random
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -43,6 +43,10 @@ Released = Mapping[int, Waiting]
 """What comes from the parked ones, by the identity of the message."""
 
 
+async def nothing() -> None:
+    """Nothing was set aside."""
+
+
 @dataclass(frozen=True, slots=True)
 class Outside:
     """How to deal with those who are not of the house: what follows from their messages, and the answer when nothing can."""
@@ -52,6 +56,8 @@ class Outside:
     reactions: Reactions
     reject: Callable[[Message, Exception], Sequence[Command]]
     """What answers a message that had no effect. Must not be refused itself, and repeating it must change nothing."""
+    settled: Callable[[], Awaitable[None]] = nothing
+    """Makes durable what the reactions to a batch set aside, before the batch is written. Raises OSError for an outage."""
 
 
 class CellStopped(Exception):
@@ -82,10 +88,13 @@ class Consumer:
 
     async def understood(self, messages: Iterable[Message]) -> list[Pair]:
         """What follows from each message. A large one is read in a thread: its parsing could hold up all cells of this process."""
-        return [
+        found = [
             (m, self.commands(m) if len(m.value) < LARGE else await asyncio.to_thread(self.commands, m))
             async for m in in_turn(messages)
         ]
+        if self.outside is not None:
+            await self.outside.settled()
+        return found
 
     async def settle(self, batch: Sequence[Pair]) -> None:
         """One transaction for all; halves of it where the database refuses one of them; the one that is left is parked or answered.

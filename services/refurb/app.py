@@ -130,7 +130,7 @@ def build(settings: RefurbSettings) -> Service:
         tells={"refurb.devices": "refurbishers", "refurb.receipts": "refurbishers"},
         routers=tuple(part.router for part in (web, pages, arrivals, labels, media, records, reports, rules)),
         files=("/refurb/reports", "/refurb/evidence/", "/refurb/rapports/"),
-        outside=Outside("refurb.inbound", partners.reactions(), partners.reject),
+        outside=Outside("refurb.inbound", partners.reactions(), partners.reject, evidence.settle),
         migrations=HERE / "migrations",
         pages=site,
         doors=doors,

@@ -25,20 +25,23 @@ def book_keeper(book: Book) -> Callable[[Desk], Awaitable[None]]:
 
 
 def archivist(evidence: Evidence, every_s: float = ARCHIVE_EVERY_S) -> Callable[[Desk], Awaitable[None]]:
-    """Make what brings originals to the archive. While it is away they wait in their folder, and it is said once."""
+    """Make what brings originals to the archive, and leaves the store in the end. While the archive is away, that is said once."""
 
     async def keep_archive(_: Desk) -> None:
         away = False
-        while evidence.archive is not None:
-            try:
-                for sha256 in await asyncio.to_thread(list, evidence.to_archive()):
-                    await asyncio.to_thread(evidence.archived, sha256)
-                away = False
-            except (Outage, OSError) as error:
-                if not away:
-                    log.warning("evidence_archive_away", error=repr(error))
-                away = True
-            await asyncio.sleep(every_s)
-        await asyncio.Event().wait()
+        try:
+            while evidence.archive is not None:
+                try:
+                    for sha256 in await asyncio.to_thread(list, evidence.to_archive()):
+                        await asyncio.to_thread(evidence.archived, sha256)
+                    away = False
+                except (Outage, OSError) as error:
+                    if not away:
+                        log.warning("evidence_archive_away", error=repr(error))
+                    away = True
+                await asyncio.sleep(every_s)
+            await asyncio.Event().wait()
+        finally:
+            evidence.close()
 
     return keep_archive

@@ -5,6 +5,7 @@ types below as JSON; the key is the device's reference (the consignment's id for
 would change the meaning: a number is a number, never its text. Fields we do not know are tolerated, so that a partner may send more.
 """
 
+import re
 import unicodedata
 from typing import Annotated, Any, ClassVar, Literal, Self
 from uuid import UUID
@@ -17,15 +18,17 @@ from shared.events.base import DeviceType, Event, Fact
 LARGEST_LOG = 900_000
 """Characters of an evidence text within a message. Above it, the evidence store takes the file and the message its hash."""
 
+UNPRINTED = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
+
 
 def _printable(text: str) -> str:
-    if any(unicodedata.category(c) in {"Cc", "Cf", "Co", "Cs", "Zl", "Zp"} for c in text):
+    if not text.isprintable() and any(unicodedata.category(c) in {"Cc", "Cf", "Co", "Cs", "Zl", "Zp"} for c in text):
         raise PydanticCustomError("control_characters", "control characters are not allowed here")
     return text
 
 
 def _plain_text(text: str) -> str:
-    if any(c < " " and c not in "\t\r\n" for c in text):
+    if UNPRINTED.search(text):
         raise PydanticCustomError("control_characters", "of the control characters, only tab and line ends are allowed here")
     return text
 

@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from deploy.demo.figures import memory_mb
-from deploy.local import postgres
 from deploy.local.platform import Platform
 from services.refurb.app import build
 from services.refurb.settings import RefurbSettings
 from tests.bench.load import line
+from tests.bench.runs import empty_database
 from tests.support.process import process
 from tests.support.service import Ground, with_topics
 
@@ -28,9 +28,8 @@ def cpu_of(pid: int) -> float:
 async def idle(platform: Platform, folder: Path, cells: int, seconds: float) -> tuple[float, float]:
     """Percent of a core and MB of a process with so many refurbishers, in which nothing happens."""
     ground = Ground(platform, f"idle{cells}.", folder, {"regions": ["ara"], "refurbishers": [f"r{n}" for n in range(cells)]})
-    name, role, password = await postgres.fresh_database(platform.postgres_url)
-    try:
-        settings = ground.settings(RefurbSettings, "refurb", postgres.with_role(platform.postgres_url, role, password, name))
+    async with empty_database(platform) as database:
+        settings = ground.settings(RefurbSettings, "refurb", database)
         await with_topics(ground, build(settings))
         async with process("services.refurb", settings, folder / f"idle-{cells}.log") as service:
             await service.ready(120)
@@ -39,8 +38,6 @@ async def idle(platform: Platform, folder: Path, cells: int, seconds: float) -> 
             await asyncio.sleep(seconds)
             percent = 100 * (cpu_of(service.pid) - cpu) / (time.monotonic() - began)
             return percent, memory_mb(service.pid)
-    finally:
-        await postgres.drop_database(platform.postgres_url, name, role)
 
 
 async def measure(platform: Platform, folder: Path, seconds: float = 15) -> AsyncIterator[str]:

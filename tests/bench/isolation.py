@@ -21,7 +21,6 @@ from uuid import uuid4
 import asyncpg
 
 from deploy.apply import plan_topics, plan_users
-from deploy.local import postgres
 from deploy.local.jars import ROOT
 from deploy.local.platform import Platform
 from deploy.topology import CELLS_FILE, Topology, partner_user
@@ -34,6 +33,7 @@ from shared.settings import read_cells
 from tests.bench import idle
 from tests.bench.load import line
 from tests.bench.probe import Probe, Waits
+from tests.bench.runs import empty_database
 from tests.support.platform import until
 from tests.support.process import process
 from tests.support.service import Ground, Publisher, free_port
@@ -262,10 +262,7 @@ def lines(name: str, quiet: Waits, felt: Waits, note: str, most: float) -> Seque
 async def measure(platform: Platform, folder: Path) -> AsyncIterator[str]:
     """Both arrangements, one after the other. Gives the lines of the report."""
     sizes = Sizes.scaled(float(os.environ.get("MAILLON_BENCH_SCALE", "1")))
-    name, role, password = await postgres.fresh_database(platform.postgres_url)
-    url = postgres.with_role(platform.postgres_url, role, password, name)
-    pool = await asyncpg.create_pool(url, min_size=1, max_size=2)
-    try:
+    async with empty_database(platform) as url, asyncpg.create_pool(url, min_size=1, max_size=2) as pool:
         yard = await Yard.prepare(platform, folder, url)
         async with yard.refurb(f"*,!{OWN}", OWN):
             for found in lines("own", *await Trial(yard, sizes, OWN).run(pool), 1.5):
@@ -275,6 +272,3 @@ async def measure(platform: Platform, folder: Path) -> AsyncIterator[str]:
                 yield found
         async for found in idle.measure(platform, folder, 15 if sizes == Sizes() else 6):
             yield found
-    finally:
-        await pool.close()
-        await postgres.drop_database(platform.postgres_url, name, role)

@@ -32,17 +32,23 @@ class Run:
 
 
 @asynccontextmanager
+async def empty_database(platform: Platform) -> AsyncIterator[str]:
+    """A database without a table, dropped at the end."""
+    name, role, password = await postgres.fresh_database(platform.postgres_url)
+    try:
+        yield postgres.with_role(platform.postgres_url, role, password, name)
+    finally:
+        await postgres.drop_database(platform.postgres_url, name, role)
+
+
+@asynccontextmanager
 async def fresh_database(platform: Platform) -> AsyncIterator[str]:
     """A database with the kernel's tables and the toy service's; dropped at the end."""
-    name, role, password = await postgres.fresh_database(platform.postgres_url)
-    url = postgres.with_role(platform.postgres_url, role, password, name)
-    try:
+    async with empty_database(platform) as url:
         pool = await asyncpg.create_pool(url, min_size=1, max_size=1)
         await migrate(pool, MIGRATIONS)
         await pool.close()
         yield url
-    finally:
-        await postgres.drop_database(platform.postgres_url, name, role)
 
 
 async def filled_ground(platform: Platform, folder: Path, messages: Backlog, partitions: int = 3) -> Ground:

@@ -23,7 +23,7 @@ from services.refurb.settings import RefurbSettings
 from shared.kafka.wire import Sender
 from tests.bench.isolation import Yard
 from tests.bench.load import line
-from tests.bench.runs import fresh_database
+from tests.bench.runs import empty_database
 from tests.support.platform import unique
 from tests.support.process import process
 from tests.support.service import Ground, with_topics
@@ -132,7 +132,7 @@ class Workshop:
 async def measure(platform: Platform, folder: Path) -> AsyncIterator[str]:
     """Both sizes, both ways. Gives the lines of the report."""
     ground = Ground(platform, f"{unique('bench')}.", folder)
-    async with fresh_database(platform) as database:
+    async with empty_database(platform) as database:
         hashed = {"trira": [hashlib.sha256(KEY.encode()).hexdigest()]}
         settings = ground.settings(RefurbSettings, "refurb", database, refurb_api_keys=hashed, log_format="json")
         await with_topics(ground, build(settings))

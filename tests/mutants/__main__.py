@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 from tests.mutants.mutations import MUTATIONS, Mutation
 from tests.simulation.runner import Report, played
@@ -23,8 +24,25 @@ ROOT = Path(__file__).parents[2]
 LONGEST_S = 180
 ALL_GREEN_S = 900
 HISTORIES = int(os.environ.get("MAILLON_MUTANT_HISTORIES", "600"))
-BEYOND: dict[str, str] = {"the outbox is never swept": "the database in memory keeps nothing of what is deleted"}
+BEYOND: dict[str, str] = {
+    "no look at where a topic ends": "no history makes a topic again",
+    "the list of the forgotten beside the keys only": "no history holds anybody's name",
+    "a batch keeps the loop to itself": "computing takes no virtual time",
+    "large batches take all connections": "nobody's wait is measured, and none is for ever",
+    "a stuck topic replaces the producer": "events are sent twice to no harm: only what is sent is counted, not how often",
+    "the relay takes all bytes at once": "no history counts bytes, and its statement is another",
+    "what was parked goes before all others": "nobody's wait is measured, and none is for ever",
+    "batches without an end in messages": "no history measures memory",
+    "batches without an end in bytes": "no history measures memory",
+    "a fold check in slices of streams only": "no history measures how long a snapshot is held",
+    "a stream taken in reads all of it": "no history measures memory",
+    "a batch that clashes stays whole": "two writers of a hot stream come through in the end, only late",
+    "sessions may be shared": "no history puts a pooler before its database",
+    "a bad release parks a whole topic": "no history has a hundred bad messages in one batch",
+    "the outbox is never swept": "the database in memory keeps nothing of what is deleted",
+}
 """Mutations that no history can show, by name, each with the reason: what they break lies outside what is simulated."""
+Verdict = Literal["caught", "beyond", "unseen"]
 
 
 def copied(folder: Path) -> None:
@@ -88,8 +106,11 @@ async def caught(mutation: Mutation, folder: Path, environment: dict[str, str]) 
     return False
 
 
-async def simulated(mutation: Mutation, folder: Path) -> bool:
-    """See whether the simulation sees it, in so many histories."""
+async def simulated(mutation: Mutation, folder: Path) -> Verdict:
+    """See whether the simulation sees it, in so many histories. What lies beyond it is not looked for."""
+    if mutation.name in BEYOND:
+        print(f"        not simulated: {BEYOND[mutation.name]}", flush=True)  # noqa: T201 the report
+        return "beyond"
     started, first, report = time.monotonic(), 0, Report()
     while first < HISTORIES and not report.failed and not report.strange:
         count = min(60 + 2 * first, HISTORIES - first)
@@ -118,15 +139,16 @@ async def green(mutations: list[Mutation], environment: dict[str, str]) -> bool:
     return not status
 
 
-async def judged(mutations: list[Mutation], environment: dict[str, str] | None) -> tuple[list[bool], list[bool]]:
+async def judged(mutations: list[Mutation], environment: dict[str, str] | None) -> tuple[list[bool], list[Verdict]]:
     """Break one after the other. Gives what the tests saw (nothing without `environment`) and what the simulation saw."""
-    real, virtual = [], []
+    real: list[bool] = []
+    virtual: list[Verdict] = []
     for mutation in mutations:
         with broken(mutation) as folder:
             if folder is None:
                 print(f"UNFIT   {mutation.name}: its place in {mutation.file} is no longer there once")  # noqa: T201 the report
                 real.append(False)
-                virtual.append(False)
+                virtual.append("unseen")
                 continue
             if environment is not None:
                 real.append(await caught(mutation, folder, environment))
@@ -148,10 +170,11 @@ async def main(arguments: list[str]) -> int:
             if not await green(mutations, environment):
                 return 1
             real, virtual = await judged(mutations, environment)
-    print(f"simulation: {sum(virtual)} of {len(virtual)} caught")  # noqa: T201 the report
+    within = len(virtual) - virtual.count("beyond")
+    print(f"simulation: {virtual.count('caught')} of {within} caught, {virtual.count('beyond')} beyond it")  # noqa: T201 the report
     if not alone:
         print(f"{sum(real)} of {len(real)} caught")  # noqa: T201 the report
-    return 0 if all(real) and all(virtual) else 1
+    return 0 if all(real) and "unseen" not in virtual else 1
 
 
 if __name__ == "__main__":

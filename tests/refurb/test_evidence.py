@@ -11,7 +11,7 @@ import pytest
 
 from services.refurb.jobs import archivist
 from services.refurb.store import Evidence, ObjectStore
-from services.refurb.store.evidence import ArchiveAway
+from services.refurb.store.archive import StoreAway
 from shared.errors import Outage
 from tests.support.platform import until
 
@@ -28,37 +28,107 @@ class Shelf:
 
     def put(self, sha256: str, data: bytes) -> None:
         if self.away:
-            raise ArchiveAway("evidence_archive_away")
+            raise StoreAway("evidence_archive_away")
         self.puts += 1
         self.held[sha256] = data
 
     def get(self, sha256: str) -> bytes | None:
         if self.away:
-            raise ArchiveAway("evidence_archive_away")
+            raise StoreAway("evidence_archive_away")
         return self.held.get(sha256)
 
 
-def test_an_original_is_read_as_it_came_or_not_at_all(tmp_path: Path) -> None:
+async def kept(store: Evidence, data: bytes = DATA) -> str:
+    sha256 = store.keep(data)
+    await store.settle()
+    return sha256
+
+
+def files(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+def full(*_: object) -> None:
+    raise OSError(28, "No space left on device")
+
+
+async def test_an_original_is_read_as_it_came_or_not_at_all(tmp_path: Path) -> None:
     store = Evidence(tmp_path)
     sha256 = store.keep(DATA)
-    assert (store.fetch(sha256), store.fetch("0" * 64), store.keep(DATA)) == (DATA, None, sha256)
-    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == [sha256]
-    assert store.path(sha256).stat().st_mode & 0o777 == 0o600
+    assert store.fetch(sha256) == DATA, "set aside"
+    assert not store.path(sha256).exists()
+    await store.settle()
+    assert (store.fetch(sha256), store.fetch("0" * 64), store.keep(DATA), store.aside) == (DATA, None, sha256, {})
+    found = {path.relative_to(tmp_path).parts[0]: path.stat().st_mode & 0o777 for path in files(tmp_path)}
+    assert found == {sha256[:2]: 0o600, "journal": 0o600}
     store.path(sha256).write_bytes(b"another")
     with pytest.raises(Outage, match="evidence_damaged"):
         store.fetch(sha256)
 
 
-def test_what_waits_for_the_archive_is_marked_before_it_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    store = Evidence(tmp_path, Shelf())
+async def test_what_the_disk_did_not_get_comes_back_from_the_journal(tmp_path: Path) -> None:
+    """After a crash of the machine: names without content, a journal with half an entry at its end."""
+    store = Evidence(tmp_path)
+    first, second = await kept(store, b"one"), await kept(store, b"two" * 1_000)
+    assert store.journal is not None
+    journal, handle = store.journal.path, store.journal.handle
+    assert journal is not None
+    living = Evidence(tmp_path)
+    store.path(first).write_bytes(b"")
+    with pytest.raises(Outage, match="evidence_damaged"):
+        living.fetch(first)
+    assert journal in files(tmp_path), "its process lives: another takes nothing from it"
+    os.write(handle, b"half an entry" * 10)
+    store.close()
+    store.path(second).unlink()
+    after = Evidence(tmp_path)
+    assert (after.fetch(first), after.fetch(second)) == (b"one", b"two" * 1_000)
+    assert journal not in files(tmp_path)
 
-    def full(*_: object) -> None:
-        raise OSError(28, "No space left on device")
 
+async def test_a_full_journal_ends_when_its_files_are_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store, order = Evidence(tmp_path), list[str]()
+    sync, unlink = os.sync, Path.unlink
+
+    def synced() -> None:
+        order.append("sync")
+        sync()
+
+    def unlinked(path: Path, *, missing_ok: bool = False) -> None:
+        order.append(path.parent.name)
+        unlink(path, missing_ok=missing_ok)
+
+    monkeypatch.setattr(os, "sync", synced)
+    monkeypatch.setattr(Path, "unlink", unlinked)
+    store.opened()
+    assert store.journal is not None
+    store.journal.full = 1_000
+    for n in range(4):
+        await kept(store, b"%d" % n * 400)
+    assert order == ["sync", "journal"]
+    assert len(files(tmp_path / "journal")) == 1
+
+
+async def test_a_full_disk_keeps_nothing_and_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Evidence(tmp_path)
+    sha256 = store.keep(DATA)
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", full)
-        with pytest.raises(OSError, match="No space left"):
-            store.keep(DATA)
+        for _ in range(2):
+            with pytest.raises(StoreAway, match="evidence_disk"):
+                await store.settle()
+    assert not store.path(sha256).exists()
+    await store.settle()
+    assert (store.path(sha256).read_bytes(), store.aside) == (DATA, {})
+
+
+async def test_what_waits_for_the_archive_is_marked_before_it_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Evidence(tmp_path, Shelf())
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", full)
+        with pytest.raises(StoreAway):
+            await kept(store)
+    store.aside.clear()
     (marked,) = store.to_archive()
     assert store.fetch(marked) is None
     assert store.archived(marked) is False, "nothing is there to be brought, yet"
@@ -72,11 +142,11 @@ def test_what_waits_for_the_archive_is_marked_before_it_is_kept(tmp_path: Path, 
 async def test_the_archive_may_be_away_and_gets_everything_afterwards(tmp_path: Path) -> None:
     shelf = Shelf(away=True)
     store = Evidence(tmp_path, shelf)
-    first = store.keep(DATA)
+    first = await kept(store)
     task = asyncio.create_task(cast("Any", archivist(store, every_s=0.01)(cast("Any", None))))
     try:
         await asyncio.sleep(0.1)
-        second = store.keep(b"another")
+        second = await kept(store, b"another")
         assert shelf.held == {}
         shelf.away = False
         await until(lambda: not list(store.to_archive()), 5)
@@ -86,10 +156,10 @@ async def test_the_archive_may_be_away_and_gets_everything_afterwards(tmp_path: 
     assert shelf.puts == 2, "what is there is not brought again"
 
 
-def test_what_another_machine_took_in_comes_from_the_archive(tmp_path: Path) -> None:
+async def test_what_another_machine_took_in_comes_from_the_archive(tmp_path: Path) -> None:
     shelf = Shelf()
     here, there = Evidence(tmp_path / "here", shelf), Evidence(tmp_path / "there", shelf)
-    sha256 = there.keep(DATA)
+    sha256 = await kept(there)
     assert here.fetch(sha256) is None, "not there yet: whoever needs it waits"
     there.archived(sha256)
     assert here.fetch(sha256) == DATA
@@ -119,7 +189,7 @@ def test_the_library_behind_the_archive(tmp_path: Path, monkeypatch: pytest.Monk
     ):
         monkeypatch.setenv(f"AWS_{name}", value)
     nobody = ObjectStore("s3://originals/refurb")
-    with pytest.raises(ArchiveAway):
+    with pytest.raises(StoreAway):
         nobody.put("ab" * 32, DATA)
-    with pytest.raises(ArchiveAway):
+    with pytest.raises(StoreAway):
         nobody.get("ab" * 32)

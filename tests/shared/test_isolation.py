@@ -108,8 +108,9 @@ async def test_a_small_batch_waits_for_no_more_than_two_large_ones(consumer: Con
         await consumer.process(told(f"test.told.{name}", count))
         ended.append(name)
 
-    tasks = [asyncio.create_task(deal(f"loud{n}", 400)) for n in range(10)]
-    await asyncio.sleep(0)
+    tasks = [asyncio.create_task(deal(f"loud{n}", 1_000)) for n in range(10)]
+    await until(lambda: consumer.pool.get_size() - consumer.pool.get_idle_size() >= 2, 10)
+    await asyncio.sleep(0.1)  # where nothing holds the others back, they have all connections by now
     await asyncio.gather(*tasks, asyncio.create_task(deal("quiet", 1)))
     assert ended.index("quiet") <= 2, ended
 

@@ -1,6 +1,7 @@
 """A service as a process of its own, to be killed and frozen."""
 
 import asyncio
+import json
 import os
 import re
 import signal
@@ -24,8 +25,15 @@ def environment(settings: Settings, **more: str) -> dict[str, str]:
     for name in type(settings).model_fields:
         value = getattr(settings, name)
         if value is not None:
-            told[f"MAILLON_{name.upper()}"] = value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+            told[f"MAILLON_{name.upper()}"] = written(value)
     return {**os.environ, **told, **more}
+
+
+def written(value: object) -> str:
+    """A setting as the environment says it: whatever holds others is JSON."""
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    return json.dumps(value) if isinstance(value, dict | list) else str(value)
 
 
 def resident_mb(pid: int) -> float:

@@ -1,7 +1,8 @@
 """All the SQL of refurb, the evidence store, and the book of consignments."""
 
+from services.refurb.store.archive import ObjectStore
 from services.refurb.store.book import Book
-from services.refurb.store.evidence import Evidence, ObjectStore
+from services.refurb.store.evidence import Evidence
 from services.refurb.store.rows import (
     ARRIVALS,
     CAPACITIES,

@@ -5,80 +5,34 @@ S3-compatible store), a copy goes there a moment later, and what another machine
 as long as it likes: what waits for it is marked, and nothing stands still meanwhile.
 """
 
+import asyncio
 import hashlib
-import os
+import threading
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
 from uuid import uuid4
 
+from services.refurb.store.archive import Archive, StoreAway, place
+from services.refurb.store.journal import Journal
 from shared.errors import Outage
 
-LIMITS = {"timeout": "20s", "connect_timeout": "5s"}
 FORGOTTEN_S = 3_600
 """A mark without its original for so long is of a process that died between the two."""
 
 
-class ArchiveAway(Outage, OSError):
-    """The archive does not answer: whoever needs an original waits, as for a lost disk; it is no message's fault."""
-
-
-class Archive(Protocol):
-    """Where originals are kept for years. Raises ArchiveAway while it is away."""
-
-    def put(self, sha256: str, data: bytes) -> None: ...
-
-    def get(self, sha256: str) -> bytes | None: ...
-
-
 @dataclass(slots=True)
-class ObjectStore:
-    """A bucket: `s3://bucket/path`, with the settings of the environment that its library reads (`AWS_…`)."""
-
-    url: str
-    store: Any = None
-
-    def opened(self) -> Any:
-        """Connect at the first use: the library is not needed where no archive is set."""
-        if self.store is None:
-            from obstore.store import from_url
-
-            limits: Any = {} if self.url.startswith("file:") else {"client_options": LIMITS, "retry_config": {"max_retries": 2}}
-            self.store = from_url(self.url, **limits)
-        return self.store
-
-    def put(self, sha256: str, data: bytes) -> None:
-        """Keep an original. Under its hash there can be no other, so putting it twice changes nothing."""
-        import obstore
-
-        try:
-            obstore.put(self.opened(), place(sha256), data)
-        except (OSError, obstore.exceptions.BaseError) as error:
-            raise ArchiveAway("evidence_archive_away", cause=type(error).__name__) from error
-
-    def get(self, sha256: str) -> bytes | None:
-        import obstore
-
-        try:
-            return bytes(obstore.get(self.opened(), place(sha256)).bytes())
-        except FileNotFoundError:
-            return None
-        except (OSError, obstore.exceptions.BaseError) as error:
-            raise ArchiveAway("evidence_archive_away", cause=type(error).__name__) from error
-
-
-def place(sha256: str) -> str:
-    return f"{sha256[:2]}/{sha256}"
-
-
-@dataclass(frozen=True, slots=True)
 class Evidence:
     """A folder: `ab/ab12…`. Personal names in originals never leave the store; events carry the hash and what was read."""
 
     folder: Path
     archive: Archive | None = None
+    aside: dict[str, bytes] = field(default_factory=dict, init=False)
+    """What is not on the disk yet."""
+    one_by_one: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
+    guard: threading.Lock = field(default_factory=threading.Lock, init=False)
+    journal: Journal | None = field(default=None, init=False)
 
     def path(self, sha256: str) -> Path:
         return self.folder / place(sha256)
@@ -89,41 +43,74 @@ class Evidence:
         return self.folder / "to-archive"
 
     def keep(self, data: bytes) -> str:
-        """Store an original and give its hash. On disk when this returns, before anything is said about it."""
+        """Set an original aside and give its hash. It is on the disk after `settle`: nothing may be said about it before."""
         sha256 = hashlib.sha256(data).hexdigest()
-        path = self.path(sha256)
-        if not path.exists():
-            if self.archive is not None:  # first, so that none is kept and forgotten
-                self.marks.mkdir(parents=True, exist_ok=True)
-                (self.marks / sha256).touch()
-            self.write(path, data)
+        self.opened()
+        if not self.path(sha256).exists():
+            self.aside[sha256] = data
         return sha256
 
-    def write(self, path: Path, data: bytes) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f".{uuid4().hex}.part")
-        try:
-            with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
+    async def settle(self) -> None:
+        """Bring to the disk all that was set aside. Raises StoreAway when the disk does not take it; it stays aside then."""
+        if self.aside:
+            async with self.one_by_one:
+                try:
+                    await asyncio.to_thread(self.write, dict(self.aside))
+                except OSError as error:
+                    raise StoreAway("evidence_disk", cause=type(error).__name__) from error
+
+    def write(self, originals: Mapping[str, bytes]) -> None:
+        """Write originals, durably, all or none of them."""
+        with self.guard:
+            journal = self.opened_journal()
+            if originals:
+                journal.append(originals)
+            for sha256, data in originals.items():
+                self.named(sha256, data)
+                self.aside.pop(sha256, None)
+            journal.written()
+
+    def opened(self) -> None:
+        """At the first use: what processes that died here had in their journals comes first."""
+        if self.journal is None:
+            self.write({})
+
+    def opened_journal(self) -> Journal:
+        if self.journal is None:
+            journal = Journal(self.folder / "journal")
+            for left in journal.left_behind():
+                for sha256, data in left:
+                    self.named(sha256, data)
+            self.journal = journal
+        return self.journal
+
+    def close(self) -> None:
+        """Leave the journal to whoever comes next. Keeping another original opens one again."""
+        with self.guard:
+            if self.journal is not None:
+                self.journal.close()
+
+    def named(self, sha256: str, data: bytes) -> None:
+        """Write one under its name, to be brought to the archive: durable by the journal, not by itself."""
+        if self.archive is not None:  # first, so that none is kept and forgotten
+            self.marks.mkdir(parents=True, exist_ok=True)
+            (self.marks / sha256).touch()
+        whole(self.path(sha256), data)
 
     def fetch(self, sha256: str) -> bytes | None:
         """Give an original; None when there is none. Raises Outage when what is there is not what was stored, or the archive is away."""
+        self.opened()
         path = self.path(sha256)
+        data = self.aside.get(sha256)
         try:
-            data: bytes | None = path.read_bytes()
+            data = data or path.read_bytes()
         except FileNotFoundError:
-            data = self.archive.get(sha256) if self.archive is not None else None
-        if data is None:
-            return None
+            if self.archive is None or (data := self.archive.get(sha256)) is None:
+                return None
+            if hashlib.sha256(data).hexdigest() == sha256:
+                whole(path, data)
         if hashlib.sha256(data).hexdigest() != sha256:
             raise Outage("evidence_damaged", sha256=sha256)
-        if not path.exists():
-            self.write(path, data)
         return data
 
     def to_archive(self) -> Iterator[str]:
@@ -132,7 +119,7 @@ class Evidence:
             yield from (mark.name for mark in sorted(self.marks.iterdir()))
 
     def archived(self, sha256: str) -> bool:
-        """Bring one to the archive. Returns False when it is not here to be brought. Raises ArchiveAway while it is away."""
+        """Bring one to the archive. Returns False when it is not here to be brought. Raises StoreAway while it is away."""
         mark = self.marks / sha256
         try:
             data = self.path(sha256).read_bytes()
@@ -145,3 +132,19 @@ class Evidence:
         self.archive.put(sha256, data)
         mark.unlink(missing_ok=True)
         return True
+
+
+def whole(path: Path, data: bytes) -> None:
+    """Write a file that is there whole or not at all."""
+    part = path.with_name(f".{uuid4().hex}.part")
+    try:
+        try:
+            part.touch(0o600, exist_ok=False)
+        except FileNotFoundError:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            part.touch(0o600, exist_ok=False)
+        part.write_bytes(data)
+        part.replace(path)
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise
