@@ -79,29 +79,31 @@ class Workshop:
             "data": {"consignment_id": str(self.consignment), "device_ref": ref, **more},
         }
 
-    async def by_kafka(self, events: Sequence[dict[str, Any]]) -> None:
+    async def by_kafka(self, events: Sequence[dict[str, Any]]) -> float:
+        """Send, and give the moment of the first byte."""
+        rows = [
+            (
+                event["data"]["device_ref"].encode(),
+                json.dumps(event["data"]).encode(),
+                [(f"ce_{name}", event[name].encode()) for name in ("id", "source", "type")],
+            )
+            for event in events
+        ]
+        started = time.perf_counter()
         sender = Sender(self.ground.access, "/trira/bench", timeout_s=60)
         try:
-            for n in range(0, len(events), 200):
-                await sender.put(
-                    "refurb.inbound.trira",
-                    [
-                        (
-                            event["data"]["device_ref"].encode(),
-                            json.dumps(event["data"]).encode(),
-                            [(f"ce_{name}", event[name].encode()) for name in ("id", "source", "type")],
-                        )
-                        for event in events[n : n + 200]
-                    ],
-                )
+            for n in range(0, len(rows), 200):
+                await sender.put("refurb.inbound.trira", rows[n : n + 200])
         finally:
             await sender.stop()
+        return started
 
-    async def by_http(self, events: Sequence[dict[str, Any]]) -> None:
+    async def by_http(self, events: Sequence[dict[str, Any]]) -> float:
         """64 clients, each with a share, some lines a request. One that is refused is a failure of the run."""
         requests = [
             "\n".join(json.dumps(event) for event in events[n : n + LINES]).encode() for n in range(0, len(events), LINES)
         ]
+        started = time.perf_counter()
         limits = httpx.Limits(max_connections=CLIENTS)
         async with httpx.AsyncClient(
             base_url=self.url, headers={"Authorization": f"Bearer {KEY}"}, timeout=120, limits=limits
@@ -115,6 +117,7 @@ class Workshop:
                         raise AssertionError(answer.text[:500])
 
             await asyncio.gather(*(one(requests[n::CLIENTS]) for n in range(CLIENTS)))
+        return started
 
     async def answered(self, count: int) -> None:
         """Wait until so many more messages have their receipt, all accepted."""
@@ -155,8 +158,7 @@ async def one(workshop: Workshop, size: Size, way: str) -> str:
     await workshop.answered(size.count)
     first = abs(hash((way, size.size))) % 10_000_000
     events = [workshop.said("device_audited", ref, snapshot=snapshot(first + n, size.size)) for n, ref in enumerate(refs)]
-    started = time.perf_counter()
-    await send(events)
+    started = await send(events)
     sent = time.perf_counter() - started
     await workshop.answered(size.count)
     seconds = time.perf_counter() - started
