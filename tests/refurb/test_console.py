@@ -16,7 +16,7 @@ from tests.refurb.conftest import Scene
 from tests.refurb.samples import NOW
 from tests.refurb.test_pages import signed
 from tests.refurb.test_service import AUDIT, disk, relabelled
-from tests.support.browser import faults
+from tests.support.browser import pictured
 
 FORM = re.compile(r'name="id" value="([^"]+)"')
 
@@ -255,20 +255,27 @@ async def test_the_effect_of_other_rules_is_shown_before_they_hold(scene: Scene)
 
 @pytest.mark.browser
 async def test_the_console_is_sound_in_a_browser(scene: Scene, tab: Page) -> None:
-    serial = uuid4().hex[:12].upper()
-    await ready(scene, "NAV-1", serial)
+    serial, shut = uuid4().hex[:12].upper(), uuid4().hex[:12].upper()
+    consignment = await ready(scene, "NAV-1", serial, lot="LOT-NAV")
+    about = {"consignment_id": str(consignment), "device_ref": "NAV-2"}
+    await scene.accepted("device_received", {**about, "device_type": "laptop", "maker": "Exempla"})
+    await scene.accepted("device_audited", {**about, "media": [disk(shut)], **AUDIT})
+    await scene.accepted("medium_erased", {**about, "log": relabelled("d03", shut)})
     waiting = await scene.assigned()
-    device = device_stream("trira", "NAV-1")
+    device, blocked = device_stream("trira", "NAV-1"), device_stream("trira", "NAV-2")
     doors = scene.site.service.state["doors"]
     await tab.context.add_cookies([{"name": COOKIE, "value": doors.sign("partner:trira"), "url": scene.site.url}])
-    for path in (
-        "/refurb/envois",
-        f"/refurb/envois/{waiting}",
-        "/refurb/capacite",
-        f"/refurb/rapports/{device}",
-        f"/refurb/supports/{serial}",
-        "/refurb/rythme",
-        "/refurb/regles?version=2025",
-        f"/refurb/appareils/{device}",
-    ):
-        assert await faults(tab, f"{scene.site.url}{path}") == [], path
+    for name, path in {
+        "arrivals": "/envois",
+        "arrival": f"/envois/{waiting}",
+        "capacity": "/capacite",
+        "queue": "/appareils",
+        "receipts": "/reponses",
+        "reports": f"/rapports/{blocked}",
+        "medium": f"/supports/{serial}",
+        "pace": "/rythme",
+        "rules": "/regles?version=2023",
+        "device": f"/appareils/{device}",
+        "blocked": f"/appareils/{blocked}",
+    }.items():
+        assert await pictured(tab, f"{scene.site.url}/refurb{path}", f"refurb-{name}") == [], name

@@ -1,10 +1,8 @@
 """The pages of routing as its planners meet them."""
 
-import os
 import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-from pathlib import Path
 from uuid import UUID
 
 import httpx
@@ -18,7 +16,7 @@ from services.routing.settings import RoutingSettings
 from shared.ui.access import COOKIE
 from shared.ui.formats import fr
 from tests.routing.chain import Chain
-from tests.support.browser import faults, screenshot
+from tests.support.browser import faults, pictured
 from tests.support.service import Ground, Site, running, with_topics
 
 
@@ -202,12 +200,8 @@ async def test_the_pages_in_a_real_browser(chain: Chain, tab: Page, bare_tab: Pa
     url = chain.site.url
     for browser in (tab, bare_tab):
         await browser.context.add_cookies([{"name": COOKIE, "value": pass_of(chain.site), "url": url}])
-    shots = os.environ.get("MAILLON_SHOTS")
     for name, path in {"board": "/", "consignment": f"/envois/{one['id']}", "load": "/charge"}.items():
-        assert await faults(tab, f"{url}/routing{path}") == [], name
-        for width in (360, 1280):
-            if shots:
-                await screenshot(tab, f"{url}/routing{path}", Path(shots) / f"{name}-{width}.png", width)
+        assert await pictured(tab, f"{url}/routing{path}", name) == [], name
     # without scripts: a wrong answer, then the right one
     await bare_tab.goto(f"{url}/routing/envois/{one['id']}")
     await bare_tab.fill("#counted", "beaucoup")

@@ -8,6 +8,7 @@ async def test_page(tab: Page, site: str) -> None:
 """
 
 import importlib.util
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Literal
@@ -101,6 +102,15 @@ async def faults(tab: Page, url: str = "") -> list[str]:
     finally:
         tab.remove_listener("console", said)
         tab.remove_listener("pageerror", failed)
+
+
+async def pictured(tab: Page, url: str, name: str) -> list[str]:
+    """Give the faults of a page; where `MAILLON_SHOTS` names a folder, leave pictures there, for a phone and for a desk."""
+    found = await faults(tab, url)
+    if folder := os.environ.get("MAILLON_SHOTS"):
+        for width in (360, 1280):
+            await screenshot(tab, url, Path(folder) / f"{name}-{width}.png", width)
+    return found
 
 
 async def screenshot(tab: Page, url: str, path: Path, width: int = 1280, *, scheme: Literal["light", "dark"] = "light") -> None:
