@@ -5,7 +5,7 @@ from typing import get_args
 
 from services.refurb import jobs, pages, web
 from services.refurb.domain import arrival, consignment, device, grading, judge, life, receipt
-from services.refurb.pages import arrivals, labels, media, records, reports, rules
+from services.refurb.pages import arrivals, devices, labels, media, records, reports, rules
 from services.refurb.reactions import Partners, reactions
 from services.refurb.settings import DATA, RefurbSettings, document
 from services.refurb.store import (
@@ -128,7 +128,7 @@ def build(settings: RefurbSettings) -> Service:
             "distribution.sales": "regions",
         },
         tells={"refurb.devices": "refurbishers", "refurb.receipts": "refurbishers"},
-        routers=tuple(part.router for part in (web, pages, arrivals, labels, media, records, reports, rules)),
+        routers=tuple(part.router for part in (web, pages, devices, arrivals, labels, media, records, reports, rules)),
         files=("/refurb/reports", "/refurb/evidence/", "/refurb/rapports/"),
         outside=Outside("refurb.inbound", partners.reactions(), partners.reject, evidence.settle),
         migrations=HERE / "migrations",

@@ -239,7 +239,7 @@ async def test_a_donor_whose_gifts_are_scrapped_is_called(scene: Scene) -> None:
 
 
 async def test_the_effect_of_other_rules_is_shown_before_they_hold(scene: Scene) -> None:
-    await ready(scene, "REG-1", uuid4().hex[:12].upper())
+    consignment = await ready(scene, "REG-1", uuid4().hex[:12].upper())
     async with signed(scene, "partner:trira") as people:
         page = (await people.get("/refurb/regles?version=2023")).text
         assert fr("Le stock sous la version 2023") in page
@@ -248,6 +248,9 @@ async def test_the_effect_of_other_rules_is_shown_before_they_hold(scene: Scene)
         listed = (await people.get("/refurb/regles/2023.csv")).text
         assert "trira;REG-1;B;D;" in listed
         assert (await people.get("/refurb/regles?version=1999")).status_code == 404
+        device = (await people.get(f"/refurb/appareils/{device_stream('trira', 'REG-1')}")).text
+        for words in ("Processeur", "Mémoire", "Disques", f'href="/refurb/envois/{consignment}"'):
+            assert words in device, "what gave the points, and where it came from"
     async with signed(scene, "partner:ares") as others:
         assert "REG-1" not in (await others.get("/refurb/regles?version=2023")).text
         assert "REG-1" not in (await others.get("/refurb/regles/2023.csv")).text

@@ -90,9 +90,12 @@ def grade(kind: str, media: tuple[Medium, ...], cpu_mark: int | None, ram_gb: in
     )
 
 
+PARTS = (("cpu_mark", 3), ("ram_gb", 3), ("disks", 3))
+
+
 def test_sizes_are_rounded_to_whole_gigabytes() -> None:
     category, found = grade("laptop", (SSD,), 5000, 8)
-    assert (category, found) == ("A", grading.Grade(category="A", points=9, rules="2026"))
+    assert (category, found) == ("A", grading.Grade(category="A", points=9, rules="2026", parts=PARTS))
 
 
 def test_unknown_rules_stop_the_start() -> None:

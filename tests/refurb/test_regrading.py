@@ -27,15 +27,21 @@ READY = Device(
 )
 
 
+PARTS = (("cpu_mark", 3), ("ram_gb", 4), ("disks", 3))
+
+
 def test_a_grade_comes_out_again_under_the_rules_of_its_day() -> None:
     now = regrading.regraded(READY, RULES, "2026")
-    assert now == Regraded(category="A", points=3 + 4 + 3)
+    assert now == Regraded(category="A", points=3 + 4 + 3, parts=PARTS)
     device = replace(READY, points=10)
     assert regrading.stands(device, RULES)
     assert not regrading.stands(replace(device, points=9), RULES)
     assert not regrading.stands(replace(device, category="B"), RULES)
     older = regrading.regraded(device, RULES, "2025")
-    assert older == Regraded(category="B", points=7), "2025 caps what runs Windows 10"
+    capped = (*older.parts[:-1], ("caps", 7 - sum(points for _, points in older.parts[:-1])))
+    assert older == Regraded(category="B", points=7, parts=capped), "2025 caps what runs Windows 10"
+    assert regrading.reasons(device, RULES) == PARTS
+    assert regrading.reasons(replace(device, points=9), RULES) == (), "what does not come out again has no reasons to show"
     assert regrading.stands(replace(device, category="B", points=7, grade_rules="2025"), RULES)
     assert regrading.stands(replace(device, category=None), RULES), "what has no grade has none to come out again"
 

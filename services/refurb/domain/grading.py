@@ -54,11 +54,12 @@ class Telephone:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grade:
-    """`category` is as the version of the rules names it."""
+    """`category` is as the version of the rules names it. `parts`: what each part gave, and what the caps took away."""
 
     category: str
     points: int
     rules: str
+    parts: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,27 +95,31 @@ def grade_computer(computer: Computer, version: Mapping[str, Any]) -> Grade:
         raise Ungradable("no_disk_to_grade")
     first = computer.disks[0]
     tolerance = version.get("tolerance", 1)
-    points = points_of("cpu_mark", computer.cpu_mark, version, tolerance) + points_of(
-        "ram_gb", computer.ram_gb, version, tolerance
-    )
-    points += disk_points(computer.disks, version, tolerance)
+    parts = [
+        ("cpu_mark", points_of("cpu_mark", computer.cpu_mark, version, tolerance)),
+        ("ram_gb", points_of("ram_gb", computer.ram_gb, version, tolerance)),
+        ("disks", disk_points(computer.disks, version, tolerance)),
+    ]
     if "weighting" in version:
-        points += computer.weighting
+        parts.append(("weighting", computer.weighting))
     bonus = version.get("bonus", {})
     if first.type == "nvme" and computer.cpu_mark >= bonus.get("cpu_mark_at_least", 0):
-        points += bonus.get("nvme", 0)
+        parts.append(("nvme", bonus.get("nvme", 0)))
+    whole = points = sum(given for _, given in parts)
     for cap in version.get("caps_on_points", ()):
         if applies(cap, computer):
             points = min(points, cap["max"])
     if "caps_on_points" in version:
         points = max(points, 0)
+    parts.append(("caps", points - whole))
     category = band(points, version["bands"])
     order: Sequence[str] = version["categories"]
     for cap in version.get("caps_on_category", ()):
         if applies(cap, computer):
             category = min(category, cap["max"], key=order.index)
             break
-    return Grade(category=category, points=points, rules=str(version["id"]))
+    told = tuple((part, given) for part, given in parts if given or part not in {"weighting", "nvme", "caps"})
+    return Grade(category=category, points=points, rules=str(version["id"]), parts=told)
 
 
 def points_of(part: str, value: int, version: Mapping[str, Any], tolerance: float) -> int:
@@ -163,11 +168,17 @@ def grade_telephone(telephone: Telephone, rule: Mapping[str, Any]) -> Grade:
             raise Ungradable("out_of_the_rules", part=part)
         return reached[-1]
 
-    total = points("ram_gb", telephone.ram_gb) + points("storage_gb", telephone.storage_gb)
-    total += points("index_thousands", telephone.benchmark_thousands)
+    parts = [
+        ("ram_gb", points("ram_gb", telephone.ram_gb)),
+        ("storage_gb", points("storage_gb", telephone.storage_gb)),
+        ("index_thousands", points("index_thousands", telephone.benchmark_thousands)),
+    ]
+    total = sum(given for _, given in parts)
     score = math.floor(total * (100 + telephone.weighting_percent) / 100 + 0.5)
+    if score != total:
+        parts.append(("weighting", score - total))
     category = [str(b["category"]) for b in rule["bands"] if b["from"] <= score][-1]
-    return Grade(category=category, points=score, rules=str(rule["id"]))
+    return Grade(category=category, points=score, rules=str(rule["id"]), parts=tuple(parts))
 
 
 def grade(

@@ -20,10 +20,11 @@ ORDER: tuple[Category, ...] = ("D", "C", "B", "A", "PREMIUM")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Regraded:
-    """`category` is None where the rules say nothing about such a device; `why` is then their code."""
+    """`category` is None where the rules say nothing about such a device; `why` is then their code. `parts`: what gave the points."""
 
     category: Category | None
     points: int | None = None
+    parts: tuple[tuple[str, int], ...] = ()
     why: str | None = None
 
 
@@ -50,7 +51,7 @@ def regraded(device: Device, rules: Rules, version: str) -> Regraded:
         )
     except Ungradable as refusal:
         return Regraded(category=None, why=refusal.code)
-    return Regraded(category=category, points=grade.points)
+    return Regraded(category=category, points=grade.points, parts=grade.parts)
 
 
 def left(device: Device) -> list[Medium]:
@@ -65,6 +66,13 @@ def stands(device: Device, rules: Rules) -> bool:
         return True
     again = regraded(device, rules, device.grade_rules)
     return (again.category, again.points) == (device.category, device.points)
+
+
+def reasons(device: Device, rules: Rules) -> tuple[tuple[str, int], ...]:
+    """What gave a device its points, under the rules of its day. Nothing where they do not come out again."""
+    if device.grade_rules is None or not stands(device, rules):
+        return ()
+    return regraded(device, rules, device.grade_rules).parts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +95,11 @@ class Effect:
     devices: int = 0
     moves: Counter[tuple[Category, Category | None]] = field(default_factory=Counter)
     changes: list[Change] = field(default_factory=list)
+
+    @property
+    def graded(self) -> set[Category]:
+        """The categories that devices have today."""
+        return {now for now, _ in self.moves}
 
     @property
     def up(self) -> int:

@@ -100,7 +100,16 @@ async def consignments(request: Request, desk: At, who: Looks, dit: str = "") ->
     async with desk.read() as tx:
         found = await rows.consignments(tx, who.refurbisher)
         gifts = await boards.gifts(tx, who.refurbisher, least=rule["least_devices"])
-    listed = [{**c, "atelier": named(desk, c["refurbisher"]), "done": done(c), "gaps": compared(c)} for c in found]
+    listed = [
+        {
+            **c,
+            "atelier": named(desk, c["refurbisher"]),
+            "done": done(c),
+            "gaps": compared(c),
+            "declared": sum(c["declared"].values()),
+        }
+        for c in found
+    ]
     return show(
         desk,
         request,

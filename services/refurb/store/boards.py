@@ -60,6 +60,14 @@ async def consignment(tx: Tx, refurbisher: str | None, consignment_id: UUID) -> 
     return {**dict(row), "declared": json.loads(row["declared"] or "{}")} if row else None
 
 
+async def sent(tx: Tx, consignment_id: UUID | None) -> dict[str, Any] | None:
+    """The reference of a consignment, and whether it goes on. None of one that we have not heard of."""
+    row = await tx.connection.fetchrow(
+        "SELECT reference, status = 'expected' AS going FROM consignments WHERE consignment_id = $1", consignment_id
+    )
+    return dict(row) if row else None
+
+
 async def capacity(tx: Tx, refurbisher: str | None) -> dict[str, int]:
     """What a refurbisher last said that it takes in a week."""
     found = await tx.connection.fetchval("SELECT weekly_places FROM capacities WHERE refurbisher = $1", refurbisher)
