@@ -35,6 +35,7 @@ async def test_each_message_has_its_effect_once_though_it_comes_twice(counter: S
     rows = [publisher.row(stream, n, Told(name="a", amount=n, careless=True)) for n in (1, 2, 3)]
     await publisher.send(TOLD, rows)
     await publisher.send(TOLD, rows[1:] + rows)
+    await until(lambda: total_is(counter, "a", 6))
     last = publisher.row(stream, 4, Told(name="a", amount=4, careless=True))
     await publisher.send(TOLD, [last])
     await until(lambda: total_is(counter, "a", 10))
