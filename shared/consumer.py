@@ -43,6 +43,11 @@ Released = Mapping[int, Waiting]
 """What comes from the parked ones, by the identity of the message."""
 
 
+def never(_: Message) -> bool:
+    """No message is slow."""
+    return False
+
+
 async def nothing() -> None:
     """Nothing was set aside."""
 
@@ -56,6 +61,8 @@ class Outside:
     reactions: Reactions
     reject: Callable[[Message, Exception], Sequence[Command]]
     """What answers a message that had no effect. Must not be refused itself, and repeating it must change nothing."""
+    slow: Callable[[Message], bool] = never
+    """Tells which messages are understood beside the loop though they are small: their reaction reads what lies elsewhere."""
     settled: Callable[[], Awaitable[None]] = nothing
     """Makes durable what the reactions to a batch set aside, before the batch is written. Raises OSError for an outage."""
 
@@ -89,7 +96,7 @@ class Consumer:
     async def understood(self, messages: Iterable[Message]) -> list[Pair]:
         """What follows from each message. A large one is read in a thread: its parsing could hold up all cells of this process."""
         found = [
-            (m, self.commands(m) if len(m.value) < LARGE else await asyncio.to_thread(self.commands, m))
+            (m, await asyncio.to_thread(self.commands, m) if self.is_slow(m) else self.commands(m))
             async for m in in_turn(messages)
         ]
         if self.outside is not None:
@@ -156,6 +163,11 @@ class Consumer:
 
     def is_outside(self, topic: str) -> bool:
         return self.outside is not None and topic.rpartition(".")[0] == self.outside.family
+
+    def is_slow(self, message: Message) -> bool:
+        return len(message.value) >= LARGE or (
+            self.outside is not None and self.is_outside(message.topic) and self.outside.slow(message)
+        )
 
     async def carry_out(self, tx: Tx, batch: Sequence[Pair], released: Released | None = None) -> None:
         """Carry out a batch within `tx`; `released` holds those that come from the parked ones."""

@@ -6,7 +6,7 @@ from typing import get_args
 from services.refurb import jobs, pages, web
 from services.refurb.domain import arrival, consignment, device, grading, judge, life, receipt
 from services.refurb.pages import arrivals, devices, labels, media, records, reports, rules
-from services.refurb.reactions import Partners, reactions
+from services.refurb.reactions import Partners, reactions, refers
 from services.refurb.settings import DATA, RefurbSettings, document
 from services.refurb.store import (
     ARRIVALS,
@@ -130,7 +130,7 @@ def build(settings: RefurbSettings) -> Service:
         tells={"refurb.devices": "refurbishers", "refurb.receipts": "refurbishers"},
         routers=tuple(part.router for part in (web, pages, devices, arrivals, labels, media, records, reports, rules)),
         files=("/refurb/reports", "/refurb/evidence/", "/refurb/rapports/"),
-        outside=Outside("refurb.inbound", partners.reactions(), partners.reject, evidence.settle),
+        outside=Outside("refurb.inbound", partners.reactions(), partners.reject, refers, evidence.settle),
         migrations=HERE / "migrations",
         pages=site,
         doors=doors,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 from uuid import UUID
 
-from services.refurb.domain import arrival, consignment, device, grading, receipt, snapshot
+from services.refurb.domain import arrival, audit, consignment, device, grading, receipt, snapshot
 from services.refurb.domain.consignment import Consignment
 from services.refurb.domain.judge import CLOCKS_DIFFER, Policy
 from services.refurb.domain.readers.facts import Hardware, Unreadable, Unusable
@@ -205,30 +205,45 @@ class Partners:
         return of_device(message, said, command)
 
     def audited(self, message: Message, said: partner.DeviceAudited) -> DeviceAudited:
-        """What was read, by the partner or by us. A snapshot is evidence: the message is kept as it came."""
-        if said.snapshot is None:
-            found = Hardware(media=tuple(medium(m) for m in said.media or ()))
-            original = None
-        else:
-            try:
-                found = snapshot.read(said.snapshot.smartctl, said.snapshot.dmidecode, said.snapshot.lscpu)
-            except Unusable as refusal:
-                raise Refused(refusal.code, where="/snapshot") from refusal
-            original = self.originals.keep(message.value)
+        """What was read, by the partner or by us. What we read is evidence: it is kept as it came."""
+        found, original = self.found(message, said)
         return DeviceAudited(
-            media=found.media,
-            cpu=said.cpu or found.cpu,
+            media=found.hardware.media,
+            cpu=said.cpu or found.hardware.cpu,
             cpu_mark=said.cpu_mark,
-            ram_gb=said.ram_gb,
-            os=said.os,
+            ram_gb=found.hardware.ram_gb if said.ram_gb is None else said.ram_gb,
+            os=said.os or found.os,
             battery=said.battery,
             evidence_sha256=original,
-            maker=found.maker,
-            model=found.model,
-            serial=found.serial,
+            maker=found.hardware.maker,
+            model=found.hardware.model,
+            serial=found.hardware.serial,
             benchmark_thousands=said.benchmark_thousands,
             weighting_percent=said.weighting_percent,
         )
+
+    def found(self, message: Message, said: partner.DeviceAudited) -> tuple[audit.Audit, str | None]:
+        """The machine, and the SHA-256 of what it was read from. Raises Refused with the code of why it cannot be."""
+        if said.media is not None:
+            return audit.Audit(hardware=Hardware(media=tuple(medium(m) for m in said.media))), None
+        where = "/snapshot" if said.snapshot is not None else "/report" if said.report is not None else "/evidence_sha256"
+        try:
+            if said.snapshot is not None:
+                read = snapshot.read(said.snapshot.smartctl, said.snapshot.dmidecode, said.snapshot.lscpu)
+                return audit.Audit(hardware=read), self.originals.keep(message.value)
+            data, sha256 = self.original(said.report, said.evidence_sha256)
+            return audit.read(data, said.device_ref), sha256
+        except Unusable as refusal:
+            raise Refused(refusal.code, where=where) from refusal
+
+    def original(self, text: str | None, sha256: str | None) -> tuple[bytes, str]:
+        """What came with the message or was put in the store before, and its SHA-256. Raises NotYet."""
+        if text is not None:
+            return text.encode(), self.originals.keep(text.encode())
+        kept = self.originals.fetch(sha256 or "")
+        if kept is None:
+            raise NotYet("evidence_unknown", where="/evidence_sha256")
+        return kept, sha256 or ""
 
     def medium_erased(self, message: Message, said: partner.MediumErased) -> Sequence[Command]:
         """File a report, unless it is of what has not happened. It and each run in it are claimed for this device: they prove no other."""
@@ -251,15 +266,7 @@ class Partners:
 
     def filed(self, said: partner.MediumErased, where: str) -> EvidenceFiled:
         """Read the original. Raises Refused with the code of why it cannot be."""
-        if said.log is not None:
-            data = said.log.encode()
-            sha256 = self.originals.keep(data)
-        else:
-            sha256 = said.evidence_sha256 or ""
-            kept = self.originals.fetch(sha256)
-            if kept is None:
-                raise NotYet("evidence_unknown", where=where)
-            data = kept
+        data, sha256 = self.original(said.log, said.evidence_sha256)
         found = read(data)
         if isinstance(found, Unreadable):
             raise Refused(found.reason, where=where)
@@ -318,6 +325,11 @@ class Partners:
         if found is None:
             raise NotYet("consignment_unknown", where="/consignment_id")
         return found
+
+
+def refers(message: Message) -> bool:
+    """Tell whether a message names an original in the store: reading that may take seconds, and the archive may be far."""
+    return b'"evidence_sha256"' in message.value
 
 
 def of_device(message: Message, said: partner.OfDevice, command: Command) -> Sequence[Command]:

@@ -149,9 +149,7 @@ async def keep_evidence(sha256: str, request: Request, desk: At, _: Partner) -> 
         raise Malformed("evidence_hash_differs")
     evidence: Evidence = desk.state["evidence"]
     known = await run_in_threadpool(evidence.fetch, sha256) is not None
-    await evidence.settle()  # so that a disk that takes nothing leaves no more in memory
-    evidence.keep(data)
-    await evidence.settle()
+    await evidence.kept(data)
     return JSONResponse({"sha256": sha256, "bytes": len(data)}, 200 if known else 201)
 
 

@@ -127,14 +127,21 @@ class Snapshot(Part):
 
 
 class DeviceAudited(OfDevice):
-    """The hardware was read. Say the media by `media`, or send the `snapshot` and let us read it: one of the two."""
+    """The hardware was read. Say the media by `media`, or let us read what your tool wrote: `snapshot`, `report` or `evidence_sha256`.
 
-    model_config = ConfigDict(json_schema_extra=_either("media", "snapshot"))
+    One of the four. What is said beside it (`cpu`, `ram_gb`, `os` ...) goes before what we read.
+    """
+
+    model_config = ConfigDict(json_schema_extra=_either("media", "snapshot", "report", "evidence_sha256"))
     type: ClassVar[str] = "partner.device_audited.v1"
 
     media: Annotated[tuple[MediumRead, ...], Field(max_length=64)] | None = None
     """The medium that holds the system first. Empty: there is none."""
     snapshot: Snapshot | None = None
+    report: Log | None = None
+    """The text of a hardware report: Workbench, lshw, dmidecode, smartctl, or the charity's device record as JSON or CSV."""
+    evidence_sha256: Sha256 | None = None
+    """Or the SHA-256 of such a file, or of the record or a form as XLSX, that was put in the evidence store before."""
     cpu: Text | None = None
     cpu_mark: int | None = Field(None, ge=0, le=1_000_000)
     """PassMark CPU mark. Without it a computer cannot be graded."""
@@ -148,8 +155,11 @@ class DeviceAudited(OfDevice):
 
     @model_validator(mode="after")
     def _one_of(self) -> Self:
-        if (self.media is None) == (self.snapshot is None):
-            raise PydanticCustomError("one_of", "give either `media` or `snapshot`", {"fields": "media, snapshot"})
+        if [self.media, self.snapshot, self.report, self.evidence_sha256].count(None) != 3:
+            fields = "media, snapshot, report, evidence_sha256"
+            raise PydanticCustomError(
+                "one_of", "give one of `media`, `snapshot`, `report`, `evidence_sha256`", {"fields": fields}
+            )
         return self
 
 

@@ -1,6 +1,8 @@
 """The console of a workshop: what its people say by page goes the way of every message; media, labels, table and pace are there."""
 
+import hashlib
 import io
+import json
 import re
 from uuid import UUID, uuid4
 
@@ -14,7 +16,9 @@ from shared.events.distribution import DeviceSold
 from shared.ui import COOKIE, fr
 from tests.refurb.conftest import Scene
 from tests.refurb.samples import NOW
+from tests.refurb.test_audit import LAPTOP
 from tests.refurb.test_pages import signed
+from tests.refurb.test_readers import LSHW
 from tests.refurb.test_service import AUDIT, disk, relabelled
 from tests.support.browser import pictured
 
@@ -160,6 +164,33 @@ async def test_a_report_is_dropped_and_the_verdict_is_there_at_once(scene: Scene
         assert (await others.get(f"/refurb/rapports/{device}")).status_code == 404
     async with signed(scene, "staff") as staff:
         assert (await staff.get(f"/refurb/rapports/{device}")).status_code == 403
+
+
+async def test_a_hardware_report_is_sent_by_contract_or_dropped(scene: Scene) -> None:
+    """The charity's own record, as a partner's system sends it and as its people drop it; and a file that is somebody else's."""
+    consignment = await scene.assigned()
+    about = {"consignment_id": str(consignment), "device_ref": "FIC-1"}
+    await scene.accepted("device_received", {**about, "device_type": "laptop"})
+    record = json.dumps({**LAPTOP, "idMaterielReconditionneur": "FIC-1"})
+    await scene.accepted("device_audited", {**about, "report": record, "cpu_mark": 4000})
+    wrong = await scene.say("device_audited", {**about, "report": json.dumps(LAPTOP)})
+    assert wrong["faults"] == [("/report", "not_this_device")]
+    device = device_stream("trira", "FIC-1")
+    lshw = json.dumps(LSHW).encode()
+    async with signed(scene, "partner:trira") as people:
+        page = (await people.get(f"/refurb/appareils/{device}")).text
+        assert fr("LENOVO X1") in page
+        kept = await people.get(f"/refurb/appareils/{device}/preuves/{hashlib.sha256(record.encode()).hexdigest()}")
+        assert kept.text == record
+        form = FORM.search((await people.get(f"/refurb/rapports/{device}")).text)
+        assert form
+        files = [("reports", ("lshw.json", lshw)), ("reports", ("autre.json", json.dumps(LAPTOP).encode()))]
+        page = (await people.post(f"/refurb/rapports/{device}", data={"id": form[1]}, files=files)).text
+        assert fr("Support S444NX0K : 256,1 Go.") in page
+        assert fr("Aucune ligne de ce fichier ne porte la référence de cet appareil.") in page
+        assert (await scene.receipt(f"{form[1]}-0"))["outcome"] == "accepted"
+    audited = [kind for kind in await scene.events(device) if kind == "device_audited"]
+    assert len(audited) == 2
 
 
 async def test_a_medium_that_moves_keeps_its_chain(scene: Scene) -> None:

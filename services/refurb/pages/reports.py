@@ -1,4 +1,4 @@
-"""The drop zone: a report of an erasure is dropped on its device, and the verdict is there with the answer.
+"""The drop zone: a report about a device (its hardware, or an erasure) is dropped on it, and what it says is there with the answer.
 
 The verdict shown is what the judge says of the device with this report; it counts when the message that files it has had its effect,
 as any other of the workshop's messages.
@@ -13,21 +13,25 @@ from fastapi import APIRouter, Depends, File, Form, Request, Response, UploadFil
 from fastapi.exceptions import HTTPException
 from starlette.concurrency import run_in_threadpool
 
-from services.refurb.domain import judge, life, receipt
+from services.refurb.domain import audit, judge, life, receipt
 from services.refurb.domain.cases import filed
-from services.refurb.domain.device import Device, FileEvidence, evolve
-from services.refurb.domain.readers.facts import LARGEST, Unreadable
+from services.refurb.domain.device import AuditDevice, Device, FileEvidence, evolve
+from services.refurb.domain.readers.facts import LARGEST, Unreadable, Unusable
 from services.refurb.domain.readers.recognise import read
 from services.refurb.pages import show
 from services.refurb.pages.arrivals import Speaks, new_id, tell, the_id
 from services.refurb.store import DEVICES, Evidence
 from shared.desk import Desk
 from shared.errors import Coded
+from shared.events.refurb import DeviceAudited
 from shared.http import At
 from shared.ui import same_origin
+from shared.ui.formats import size_fr
 
 router = APIRouter(prefix="/refurb", include_in_schema=False)
 MOST_FILES = 10
+Line = tuple[str, str, str]
+"""State, words, the line of the report that they rest on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +40,7 @@ class Dropped:
 
     name: str
     sent: bool
-    lines: Sequence[tuple[str, str, str]]
+    lines: Sequence[Line]
 
 
 @router.get("/rapports/{device_id}")
@@ -64,13 +68,13 @@ async def drop(
     base, dropped = the_id(id), []
     for number, report in enumerate(given):
         data = await report.read(LARGEST + 1)
-        lines, good = await run_in_threadpool(verdict, desk, device_id, device, data)
-        if good:
+        kind, lines = await run_in_threadpool(verdict, desk, device_id, device, data)
+        if kind:
             evidence: Evidence = desk.state["evidence"]
-            sha256 = await run_in_threadpool(evidence.keep, data)
+            sha256 = await evidence.kept(data)
             about = {"consignment_id": str(device.consignment_id), "device_ref": device.device_ref, "evidence_sha256": sha256}
-            await tell(desk, who, "medium_erased", device.device_ref, about, f"{base}-{number}")
-        dropped.append(Dropped(name=(report.filename or "")[-80:], sent=good, lines=lines))
+            await tell(desk, who, kind, device.device_ref, about, f"{base}-{number}")
+        dropped.append(Dropped(name=(report.filename or "")[-80:], sent=bool(kind), lines=lines))
     shown: dict[str, Any] = {"device": device, "device_id": device_id, "dropped": dropped, "errors": errors, "ask": new_id()}
     return show(desk, request, "reports.html", who, 422 if errors else 200, **shown)
 
@@ -85,25 +89,65 @@ async def theirs(desk: Desk, device_id: UUID, refurbisher: str | None) -> Device
     return found
 
 
-def verdict(desk: Desk, device_id: UUID, device: Device, data: bytes) -> tuple[list[tuple[str, str, str]], bool]:
-    """What the judge would say of each medium with this report, and whether it is a report at all."""
+def verdict(desk: Desk, device_id: UUID, device: Device, data: bytes) -> tuple[str, list[Line]]:
+    """Which message a file makes (none: it says nothing of this device), and what is to be said of it."""
     hints: receipt.Hints = desk.state["hints"]
     found = read(data)
-    if isinstance(found, Unreadable) or not found.runs:
-        code = found.reason if isinstance(found, Unreadable) else "not_an_erasure"
-        return [("bad", receipt.fault(code, hints, "", {"medium": "de cet appareil"}).hint, "")], False
+    if isinstance(found, Unreadable):
+        return "", [("bad", receipt.fault(found.reason, hints).hint, "")]
+    try:
+        if not found.runs:
+            return "device_audited", hardware(desk, device_id, device, data)
+        return "medium_erased", erasure(desk, device_id, device, data)
+    except Unusable as refusal:
+        return "", [("bad", receipt.fault(refusal.code, hints).hint, "")]
+    except Coded as refusal:
+        return "", [("bad", fault.hint, "") for fault in receipt.faults(refusal, hints)]
+
+
+def hardware(desk: Desk, device_id: UUID, device: Device, data: bytes) -> list[Line]:
+    """What a hardware report says. Raises Unusable, or Refused as the rules say."""
+    found = audit.read(data, device.device_ref)
+    machine = found.hardware
+    audited = DeviceAudited(
+        media=machine.media,
+        cpu=machine.cpu,
+        ram_gb=machine.ram_gb,
+        maker=machine.maker,
+        model=machine.model,
+        serial=machine.serial,
+    )
+    about = AuditDevice(
+        id=device_id,
+        refurbisher=device.refurbisher,
+        consignment_id=consignment(device),
+        audited=audited,
+        policy=desk.state["policy"],
+    )
+    life.decide(device, about)
+    named = " ".join(filter(None, (machine.maker, machine.model, machine.cpu))) or "modèle inconnu"
+    memory = f", {machine.ram_gb} Go de mémoire" if machine.ram_gb else ""
+    lines: list[Line] = [("ok", f"Matériel lu : {named}{memory}.", "")]
+    for one in machine.media:
+        size = size_fr(one.bytes) if one.bytes else "taille inconnue"
+        if one.serial:
+            lines.append(("ok", f"Support {one.serial} : {size}.", ""))
+        else:
+            lines.append(("warn", f"Un support sans numéro de série ({size}) : son effacement ne pourra pas être prouvé.", ""))
+    return lines if machine.media else [*lines, ("warn", "Aucun support lu.", "")]
+
+
+def erasure(desk: Desk, device_id: UUID, device: Device, data: bytes) -> list[Line]:
+    """What the judge would say of each medium with this report. Raises Refused as the rules say."""
     media = device.audit.media if device.audit else ()
     if not media:
-        return [("wait", "Bien reçu. L'audit matériel n'est pas encore arrivé : le rapport sera jugé avec lui.", "")], True
+        return [("wait", "Bien reçu. L'audit matériel n'est pas encore arrivé : le rapport sera jugé avec lui.", "")]
     policy: judge.Policy = desk.state["policy"]
     about = FileEvidence(
         id=device_id, refurbisher=device.refurbisher, consignment_id=consignment(device), filed=filed(data), policy=policy
     )
-    try:
-        life.decide(device, about)
-    except Coded as refusal:
-        return [("bad", fault.hint, "") for fault in receipt.faults(refusal, hints)], False
-    return [line(one, hints) for one in life.verdicts(evolve(device, about.filed), policy)], True
+    life.decide(device, about)
+    return [line(one, desk.state["hints"]) for one in life.verdicts(evolve(device, about.filed), policy)]
 
 
 def consignment(device: Device) -> UUID:
@@ -112,7 +156,7 @@ def consignment(device: Device) -> UUID:
     return device.consignment_id
 
 
-def line(one: judge.Verdict, hints: receipt.Hints) -> tuple[str, str, str]:
+def line(one: judge.Verdict, hints: receipt.Hints) -> Line:
     name = one.medium.serial or one.medium.model or "sans numéro"
     rests = "; ".join(f"ligne {number} : {words}" for number, words in one.rests_on if words)
     if one.accepted:

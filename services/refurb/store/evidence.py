@@ -50,6 +50,13 @@ class Evidence:
             self.aside[sha256] = data
         return sha256
 
+    async def kept(self, data: bytes) -> str:
+        """Store an original now. What waits goes first, so that a disk that takes nothing leaves no more in memory."""
+        await self.settle()
+        sha256 = self.keep(data)
+        await self.settle()
+        return sha256
+
     async def settle(self) -> None:
         """Bring to the disk all that was set aside. Raises StoreAway when the disk does not take it; it stays aside then."""
         if self.aside:
