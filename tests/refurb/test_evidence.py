@@ -13,6 +13,7 @@ from services.refurb.jobs import archivist
 from services.refurb.store import Evidence, ObjectStore
 from services.refurb.store.archive import StoreAway
 from shared.errors import Outage
+from tests.support.bucket import bucket
 from tests.support.platform import until
 
 DATA = b"a report with a name in it"
@@ -173,23 +174,34 @@ async def test_what_another_machine_took_in_comes_from_the_archive(tmp_path: Pat
     assert not here.path("1" * 64).exists()
 
 
-def test_the_library_behind_the_archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a folder, which its library treats as a bucket; and against an address where nobody is."""
+def test_an_archive_that_is_a_folder(tmp_path: Path) -> None:
     archive = ObjectStore(f"file://{tmp_path}")
     assert archive.get("ab" * 32) is None
     archive.put("ab" * 32, DATA)
     archive.put("ab" * 32, DATA)
     assert archive.get("ab" * 32) == DATA
     assert (tmp_path / "ab" / ("ab" * 32)).read_bytes() == DATA
-    for name, value in (
-        ("ENDPOINT", "http://127.0.0.1:9"),
-        ("ACCESS_KEY_ID", "a"),
-        ("SECRET_ACCESS_KEY", "b"),
-        ("ALLOW_HTTP", "true"),
-    ):
-        monkeypatch.setenv(f"AWS_{name}", value)
-    nobody = ObjectStore("s3://originals/refurb")
+
+
+async def test_an_archive_that_speaks_s3(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every request signed, as a server that checks it sees; in trouble, with a wrong key and gone, it is an outage and nothing else."""
+    monkeypatch.setattr("services.refurb.store.archive.RETRY", {"max_retries": 0})
+    with bucket() as there:
+        for name, value in there.environment.items():
+            monkeypatch.setenv(name, value)
+        archive = ObjectStore("s3://originals/refurb")
+        store = Evidence(tmp_path, archive)
+        sha256 = await kept(store)
+        assert await asyncio.to_thread(store.archived, sha256)
+        assert there.held == {f"/originals/refurb/{sha256[:2]}/{sha256}": DATA}
+        assert await asyncio.to_thread(archive.get, sha256) == DATA
+        assert await asyncio.to_thread(archive.get, "ab" * 32) is None
+        there.refusing = 503
+        with pytest.raises(StoreAway):
+            await asyncio.to_thread(archive.get, sha256)
+        there.refusing = 0
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
+        with pytest.raises(StoreAway):
+            await asyncio.to_thread(ObjectStore("s3://originals/refurb").put, sha256, DATA)
     with pytest.raises(StoreAway):
-        nobody.put("ab" * 32, DATA)
-    with pytest.raises(StoreAway):
-        nobody.get("ab" * 32)
+        await asyncio.to_thread(archive.put, sha256, DATA)

@@ -1,11 +1,13 @@
 """The archive of originals: any S3-compatible store, or a folder."""
 
+import os
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from shared.errors import Outage
 
 LIMITS = {"timeout": "20s", "connect_timeout": "5s"}
+RETRY = {"max_retries": 2}
 
 
 class StoreAway(Outage, OSError):
@@ -32,7 +34,9 @@ class ObjectStore:
         if self.store is None:
             from obstore.store import from_url
 
-            limits: Any = {} if self.url.startswith("file:") else {"client_options": LIMITS, "retry_config": {"max_retries": 2}}
+            # what is given here takes the place of all that the environment says of the client, so its word on plain HTTP is repeated
+            client = {**LIMITS, "allow_http": os.environ.get("AWS_ALLOW_HTTP", "").lower() == "true"}
+            limits: Any = {} if self.url.startswith("file:") else {"client_options": client, "retry_config": RETRY}
             self.store = from_url(self.url, **limits)
         return self.store
 
