@@ -1,6 +1,7 @@
 """What every published event has in common, and the words that several publishers share. Types only: nothing here does I/O."""
 
 import json
+from functools import lru_cache
 from typing import ClassVar, Literal
 from uuid import NAMESPACE_URL, UUID, uuid5
 
@@ -16,6 +17,7 @@ DonorStatus = Literal["company", "association", "public", "person"]
 """`public`: State, local authorities and their establishments (price ceilings follow the device). `person`: a sole trader too."""
 
 
+@lru_cache(maxsize=512, typed=True)  # what follows from one message names the same few again and again
 def stream_id(kind: str, *parts: object) -> UUID:
     """Name an aggregate: same kind and parts, same id, everywhere and for ever, as in `stream_id("device", "trira", "GRPC26-0008")`.
 

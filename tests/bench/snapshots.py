@@ -9,6 +9,7 @@ import hashlib
 import json
 import time
 from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,10 +27,12 @@ from tests.bench.load import line
 from tests.bench.runs import empty_database
 from tests.support.platform import unique
 from tests.support.process import process
-from tests.support.service import Ground, with_topics
+from tests.support.service import Ground, free_port, with_topics
 
 CAPTURE = Path(__file__).parents[1] / "data" / "captures" / "m09-desktop-ssd"
 KEY = "key-of-the-bench-0123456789abcdef"
+PROCESSES = 2
+"""Of refurb: they share the partitions of the partner's topic, as replicas do, and the clients."""
 CLIENTS = 64
 LINES = 20
 """Messages a request."""
@@ -65,7 +68,7 @@ class Workshop:
     """A partner with devices, and the service that hears it."""
 
     ground: Ground
-    url: str
+    urls: Sequence[str]
     consignment: UUID
     pool: "asyncpg.Pool[asyncpg.Record]"
     told: int = 0
@@ -105,18 +108,17 @@ class Workshop:
         ]
         started = time.perf_counter()
         limits = httpx.Limits(max_connections=CLIENTS)
-        async with httpx.AsyncClient(
-            base_url=self.url, headers={"Authorization": f"Bearer {KEY}"}, timeout=120, limits=limits
-        ) as client:
+        async with httpx.AsyncClient(headers={"Authorization": f"Bearer {KEY}"}, timeout=120, limits=limits) as client:
 
-            async def one(share: Sequence[bytes]) -> None:
-                for body in share:
-                    answer = await client.post("/refurb/reports", content=body)
+            async def one(number: int) -> None:
+                url = f"{self.urls[number % len(self.urls)]}/refurb/reports"
+                for body in requests[number::CLIENTS]:
+                    answer = await client.post(url, content=body)
                     answer.raise_for_status()
                     if not all(each["accepted"] for each in answer.json()["lines"]):
                         raise AssertionError(answer.text[:500])
 
-            await asyncio.gather(*(one(requests[n::CLIENTS]) for n in range(CLIENTS)))
+            await asyncio.gather(*map(one, range(CLIENTS)))
         return started
 
     async def answered(self, count: int) -> None:
@@ -141,9 +143,14 @@ async def measure(platform: Platform, folder: Path) -> AsyncIterator[str]:
         await with_topics(ground, build(settings))
         consignment = UUID(await Yard(ground, database, {}).assign("trira"))
         pool = await asyncpg.create_pool(database, min_size=1, max_size=1)
-        async with process("services.refurb", settings, folder / "refurb.log") as service:
-            await service.ready(60)
-            workshop = Workshop(ground, f"http://127.0.0.1:{settings.http_port}", consignment, pool)
+        urls = []
+        async with AsyncExitStack() as running:
+            for number in range(PROCESSES):
+                own = settings.model_copy(update={"replica": str(number), "http_port": free_port()})
+                service = await running.enter_async_context(process("services.refurb", own, folder / f"refurb-{number}.log"))
+                await service.ready(60)
+                urls.append(f"http://127.0.0.1:{own.http_port}")
+            workshop = Workshop(ground, urls, consignment, pool)
             for size in SIZES:
                 for way in ("kafka", "http"):
                     yield await one(workshop, size, way)
@@ -163,6 +170,6 @@ async def one(workshop: Workshop, size: Size, way: str) -> str:
     await workshop.answered(size.count)
     seconds = time.perf_counter() - started
     rate = size.count / seconds
-    note = f"{size.count} snapshots of {size.size} bytes in {seconds:.1f} s, sent within {sent:.1f} s"
+    note = f"{size.count} snapshots of {size.size} bytes in {seconds:.1f} s, sent within {sent:.1f} s, {PROCESSES} processes"
     note += f", by {CLIENTS} clients, {LINES} a request" if way == "http" else ""
     return line(f"snapshots_{size.name}per_s_{way}", rate, "snapshots/s", f">= {size.goal}", rate >= size.goal, note)

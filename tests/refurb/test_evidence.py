@@ -106,7 +106,7 @@ async def test_a_full_journal_ends_when_its_files_are_on_the_disk(tmp_path: Path
     store.journal.full = 1_000
     for n in range(4):
         await kept(store, b"%d" % n * 400)
-    assert order == ["sync", "journal"]
+    await until(lambda: order == ["sync", "journal"], 5)
     assert len(files(tmp_path / "journal")) == 1
 
 
@@ -126,7 +126,7 @@ async def test_a_full_disk_keeps_nothing_and_loses_nothing(tmp_path: Path, monke
 async def test_what_waits_for_the_archive_is_marked_before_it_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = Evidence(tmp_path, Shelf())
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "replace", full)
+        patch.setattr(os, "replace", full)
         with pytest.raises(StoreAway):
             await kept(store)
     store.aside.clear()

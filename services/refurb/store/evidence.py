@@ -7,6 +7,7 @@ as long as it likes: what waits for it is marked, and nothing stands still meanw
 
 import asyncio
 import hashlib
+import os
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -143,15 +144,20 @@ class Evidence:
 
 def whole(path: Path, data: bytes) -> None:
     """Write a file that is there whole or not at all."""
-    part = path.with_name(f".{uuid4().hex}.part")
+    part = f"{path.parent}/.{uuid4().hex}.part"
     try:
         try:
-            part.touch(0o600, exist_ok=False)
+            handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         except FileNotFoundError:
             path.parent.mkdir(parents=True, exist_ok=True)
-            part.touch(0o600, exist_ok=False)
-        part.write_bytes(data)
-        part.replace(path)
+            handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            left = memoryview(data)
+            while left:
+                left = left[os.write(handle, left) :]
+        finally:
+            os.close(handle)
+        os.replace(part, path)  # noqa: PTH105 a path object for each costs as much as the call
     except OSError:
-        part.unlink(missing_ok=True)
+        Path(part).unlink(missing_ok=True)
         raise

@@ -10,6 +10,7 @@ An entry: SHA-256 (32 bytes), length (8 bytes, big-endian), the original. The lo
 import fcntl
 import hashlib
 import os
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -45,8 +46,7 @@ class Journal:
                     left = left[os.write(self.handle, left) :]
             os.fsync(self.handle)
         except OSError:
-            with suppress(OSError):  # a part of an entry, or pages that are only thought to be written: never append after them
-                self.renew()
+            self.renew()  # a part of an entry, or pages that are only thought to be written: never append after them
             raise
 
     def written(self) -> None:
@@ -55,11 +55,10 @@ class Journal:
             self.renew()
 
     def renew(self) -> None:
-        """Bring all files to the disk; what the journal holds is needed no more."""
+        """Begin another. This one is dropped beside our work, when all files are on the disk: what it holds is needed no more then."""
         if self.path is not None:
-            os.sync()
-            self.path.unlink(missing_ok=True)
-            self.close()
+            threading.Thread(target=dropped, args=(self.path, self.handle), daemon=True).start()
+            self.path, self.size = None, 0
 
     def close(self) -> None:
         """Leave it: whoever comes next finds what is in it."""
@@ -88,6 +87,14 @@ class Journal:
                 yield entries(file)
                 os.sync()
                 path.unlink()
+
+
+def dropped(path: Path, handle: int) -> None:
+    """Bring all files to the disk, and drop a journal. One that cannot be dropped is found at the next start."""
+    os.sync()
+    with suppress(OSError):
+        path.unlink(missing_ok=True)
+    os.close(handle)
 
 
 def entries(file: BinaryIO) -> Iterator[tuple[str, bytes]]:
