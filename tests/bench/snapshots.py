@@ -48,7 +48,7 @@ class Size:
     goal: int
 
 
-SIZES = (Size("", 10_000, 4_000, 1_000), Size("137kb_", 137_000, 800, 200))
+SIZES = (Size("", 10_000, 12_000, 1_000), Size("137kb_", 137_000, 800, 200))
 
 
 def snapshot(number: int, size: int) -> dict[str, Any]:
