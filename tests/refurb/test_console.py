@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 import pytest
 import python_calamine
-from playwright.async_api import Page
+from playwright.async_api import Page, Route, expect
 
 from services.refurb.reactions import device_stream
 from shared.events.base import stream_id
@@ -285,6 +285,49 @@ async def test_the_effect_of_other_rules_is_shown_before_they_hold(scene: Scene)
     async with signed(scene, "partner:ares") as others:
         assert "REG-1" not in (await others.get("/refurb/regles?version=2023")).text
         assert "REG-1" not in (await others.get("/refurb/regles/2023.csv")).text
+
+
+@pytest.mark.browser
+async def test_several_files_are_judged_one_by_one(scene: Scene, tab: Page) -> None:
+    """The verdict of the first is there while the second is on its way; what a cut connection kept back can be sent again."""
+    serial = uuid4().hex[:12].upper()
+    consignment = await scene.assigned()
+    about = {"consignment_id": str(consignment), "device_ref": "VAG-1"}
+    await scene.accepted("device_received", {**about, "device_type": "laptop"})
+    await scene.accepted("device_audited", {**about, "media": [disk(serial)], **AUDIT})
+    await tab.context.add_cookies(
+        [{"name": COOKIE, "value": scene.site.service.state["doors"].sign("partner:trira"), "url": scene.site.url}]
+    )
+    await tab.goto(f"{scene.site.url}/refurb/rapports/{device_stream('trira', 'VAG-1')}")
+    files = [
+        {"name": name, "mimeType": "text/plain", "buffer": data}
+        for name, data in (
+            ("autre.log", relabelled("d03", "AUTRE").encode()),
+            ("bon.log", relabelled("d01", serial).encode()),
+            ("photo.log", b"\x89PNG"),
+        )
+    ]
+    tried: list[Route] = []
+
+    async def cut(route: Route) -> None:
+        tried.append(route)
+        await (route.abort() if len(tried) == 2 else route.continue_())
+
+    await tab.route("**/rapports/**", cut)
+    await tab.set_input_files("input[type=file]", files)  # type: ignore[arg-type]
+    await tab.click("text=Envoyer")
+    said = tab.locator("#verdicts")
+    await expect(said).to_contain_text("La connexion s’est coupée à bon.log.")
+    assert await said.locator("h2").all_inner_texts() == ["autre.log"]
+    assert await tab.evaluate("[...document.querySelector('input[type=file]').files].map(f => f.name)") == [
+        "bon.log",
+        "photo.log",
+    ]
+    await tab.click("text=Envoyer")
+    await expect(said).to_contain_text(fr(f"Support {serial} : effacement prouvé (DoD Short, niveau Clear)."))
+    await expect(said.locator("h2")).to_have_text(["autre.log", "bon.log", "photo.log"])
+    assert await tab.evaluate("document.querySelector('input[type=file]').files.length") == 0
+    await scene.site.until(lambda: scene.count("receipts", "device_ref = 'VAG-1' AND outcome = 'accepted'"))
 
 
 @pytest.mark.browser

@@ -36,6 +36,37 @@
   // The scanner types into its field: after each scan and each dialog the field is ready again.
   const scanAgain = () => document.querySelector(".scan input")?.focus();
 
+  // Several files go one after the other, and what is said of each stands there while the next is on its way. Where the
+  // connection breaks, the rest stays chosen, the first under the id it had: sent again it counts once.
+  document.addEventListener("submit", async (event) => {
+    const form = event.target;
+    const field = form.querySelector("input[type=file][multiple]");
+    const list = document.getElementById(form.dataset.each);
+    if (!list || field.files.length < 2) return;
+    event.preventDefault();
+    const waiting = [...field.files];
+    const line = list.appendChild(document.createElement("p"));
+    try {
+      while (waiting.length) {
+        line.textContent = `Envoi de ${waiting[0].name}…`;
+        const body = new FormData(form);
+        body.set(field.name, waiting[0]);
+        const answer = await fetch(form.action, { method: "POST", body });
+        const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+        line.before(...page.getElementById(list.id).children);
+        form.elements.id.value = page.querySelector("[name=id]").value;
+        waiting.shift();
+      }
+      line.remove();
+    } catch {
+      line.textContent = `La connexion s’est coupée à ${waiting[0].name}. Rien n’est perdu : envoyez encore.`;
+    }
+    const left = new DataTransfer();
+    for (const file of waiting) left.items.add(file);
+    field.files = left.files;
+    for (const busy of all("[aria-busy=true]", form)) busy.removeAttribute("aria-busy");
+  });
+
   // A toast leaves after 12 s, not while it is pointed at or holds the focus.
   for (const toast of all(".toast:not(.static)")) {
     const leave = () => (toast.matches(":hover,:focus-within") ? setTimeout(leave, 4000) : (toast.hidden = true));
