@@ -6,7 +6,8 @@ from typing import get_args
 from services.refurb import jobs, pages, web
 from services.refurb.domain import arrival, consignment, device, grading, judge, life, receipt
 from services.refurb.pages import arrivals, devices, labels, media, records, reports, rules
-from services.refurb.reactions import Partners, reactions, refers
+from services.refurb.reactions.house import reactions
+from services.refurb.reactions.partners import Partners, refers
 from services.refurb.settings import DATA, RefurbSettings, document
 from services.refurb.store import (
     ARRIVALS,

@@ -192,7 +192,7 @@ def rules_have_no_clock(files: Files) -> list[str]:
     return [
         f"{path}: {match[0]}"
         for path, text in files.items()
-        if re.fullmatch(r"services/\w+/(?:domain|domain/\w+|reactions)[.]py", path)
+        if re.fullmatch(r"services/\w+/(?:domain|domain/\w+|reactions|reactions/\w+)[.]py", path)
         for match in CLOCKS.finditer(text)
     ]
 

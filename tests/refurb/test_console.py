@@ -10,7 +10,7 @@ import pytest
 import python_calamine
 from playwright.async_api import Page, Route, expect
 
-from services.refurb.reactions import device_stream
+from services.refurb.reactions.names import device_stream
 from shared.events.base import stream_id
 from shared.events.distribution import DeviceSold
 from shared.ui import COOKIE, fr

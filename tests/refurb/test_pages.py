@@ -8,7 +8,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Page
 
-from services.refurb.reactions import device_stream
+from services.refurb.reactions.names import device_stream
 from shared.ui import COOKIE, fr, number_fr
 from tests.refurb.conftest import KEYS, Scene
 from tests.refurb.samples import HINTS

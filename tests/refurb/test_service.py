@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
-from services.refurb.reactions import device_stream
+from services.refurb.reactions.names import device_stream
 from shared.events.base import stream_id
 from shared.events.distribution import DeviceSold
 from tests.refurb.conftest import ASSIGNED, Scene

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import httpx
 
-from services.refurb.reactions import device_stream
+from services.refurb.reactions.names import device_stream
 from shared.events import partner
 from tests.refurb.conftest import KEYS, Scene
 from tests.refurb.samples import log

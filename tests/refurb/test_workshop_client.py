@@ -20,7 +20,7 @@ from uuid import uuid4
 
 import pytest
 
-from services.refurb.reactions import device_stream
+from services.refurb.reactions.names import device_stream
 from tests.refurb.conftest import KEYS, Scene
 from tests.refurb.test_service import AUDIT, disk, relabelled
 

@@ -1,7 +1,7 @@
-"""Event -> commands: what routing and distribution tell, and what partners report.
+"""What partners report -> commands.
 
-What a partner's reaction looks up (a consignment as assigned, an original under its hash) never changes, so a second try ends the same;
-what is not there yet is `NotYet`. Originals are stored before the transaction that speaks of them.
+What a reaction looks up (a consignment as assigned, an original under its hash) never changes, so a second try ends the same; what is not
+there yet is `NotYet`. Originals are set aside here, and durable before the transaction that speaks of them.
 """
 
 import hashlib
@@ -16,81 +16,15 @@ from services.refurb.domain.judge import CLOCKS_DIFFER, Policy
 from services.refurb.domain.readers.facts import Hardware, Unreadable, Unusable
 from services.refurb.domain.readers.hardware import serial
 from services.refurb.domain.readers.recognise import read
+from services.refurb.reactions.house import Consignments
+from services.refurb.reactions.names import device_stream, expected_stream
 from shared.aggregate import Command
 from shared.consumer import Reactions
 from shared.errors import NotYet, Refused
 from shared.events import partner
 from shared.events.base import Medium, stream_id
-from shared.events.distribution import DeviceSold
 from shared.events.refurb import DeviceAudited, EvidenceFiled
-from shared.events.routing import ConsignmentAssigned, ConsignmentEnded, ConsignmentScheduled
 from shared.message import Message
-
-
-def expected_stream(consignment_id: UUID) -> UUID:
-    """Name what is kept here of a consignment."""
-    return stream_id("expected_consignment", consignment_id)
-
-
-def device_stream(refurbisher: str, device_ref: str) -> UUID:
-    """Name a device. Case does not tell two apart."""
-    return stream_id("device", refurbisher, device_ref.strip().upper())
-
-
-def expectation(message: Message, event: ConsignmentAssigned) -> consignment.ConsignmentExpected:
-    """What refurb needs of a consignment. When it was assigned is routing's to say, not the moment when we hear of it."""
-    return consignment.ConsignmentExpected(
-        consignment_id=event.consignment_id,
-        reference=event.reference,
-        donation_id=event.donation_id,
-        donation_reference=event.donation_reference,
-        refurbisher=event.refurbisher,
-        donor_public=event.donor.status == "public",
-        required_class=event.required_class,
-        declared=event.declared,
-        assigned_at=message.time,
-        donor=event.donor.siren or (str(event.donor.person) if event.donor.person else event.donor.name),
-        donor_name=event.donor.name,
-    )
-
-
-def scheduled(message: Message, event: ConsignmentScheduled) -> Sequence[Command]:
-    """Note the day."""
-    return [consignment.PlanCollection(id=expected_stream(message.stream), collection_date=event.collection_date)]
-
-
-def ended(message: Message, event: ConsignmentEnded) -> Sequence[Command]:
-    """Close what routing ended."""
-    return [consignment.CloseConsignment(id=expected_stream(message.stream), reason=event.reason)]
-
-
-def sold(_: Message, event: DeviceSold) -> Sequence[Command]:
-    """Close the device that a person now has."""
-    return [device.HandOverDevice(id=event.device_id, sale_id=event.sale_id, sold_at=event.sold_at)]
-
-
-class Consignments(Protocol):
-    """Where a reaction looks a consignment up. Noting one early is harmless: commands check it in the transaction."""
-
-    def get(self, consignment_id: UUID) -> Consignment | None: ...
-
-    def note(self, expected: consignment.ConsignmentExpected) -> None: ...
-
-
-def reactions(book: Consignments) -> Reactions:
-    """What follows from what our own services tell. A consignment is noted at once: its devices may come in the same batch."""
-
-    def assigned(message: Message, event: ConsignmentAssigned) -> Sequence[Command]:
-        expected = expectation(message, event)
-        book.note(expected)
-        return [consignment.ExpectConsignment(id=expected_stream(event.consignment_id), expected=expected)]
-
-    return {
-        ConsignmentAssigned: assigned,
-        ConsignmentScheduled: scheduled,
-        ConsignmentEnded: ended,
-        DeviceSold: sold,
-    }
 
 
 class Originals(Protocol):
