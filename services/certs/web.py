@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 
 from services.certs.domain import merkle
+from services.certs.domain.assets import DATA, offline
 from services.certs.domain.certificate import NUMBER, Draft
 from services.certs.domain.statement import digest
 from services.certs.store import tables
@@ -59,6 +60,22 @@ async def made_again(request: Request, desk: Desk, draft: Draft | None, sha256: 
 async def issuer(request: Request) -> Response:
     """The public keys that certificates and the log are checked with: get them once, keep them."""
     return PlainTextResponse(request.app.state.trust, media_type="application/x-pem-file")
+
+
+@router.get("/verify.html")
+async def verify_page(request: Request) -> Response:
+    """The page that verifies a certificate in the browser. Works from a saved file; nothing leaves it."""
+    page, policy = await asyncio.to_thread(offline, request.app.state.trust)
+    headers = {"Content-Security-Policy": f"{policy}; frame-ancestors 'none'", "Referrer-Policy": "no-referrer"}
+    return Response(page, media_type="text/html; charset=utf-8", headers=headers)
+
+
+@router.get("/verify_certificate.py")
+async def verify_program() -> Response:
+    """The program that verifies a certificate, in one file."""
+    text = await asyncio.to_thread((DATA / "verify_certificate.py").read_bytes)
+    headers = {"Content-Disposition": 'attachment; filename="verify_certificate.py"', "X-Content-Type-Options": "nosniff"}
+    return Response(text, media_type="text/x-python; charset=utf-8", headers=headers)
 
 
 @router.get("/log/checkpoint")

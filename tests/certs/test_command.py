@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.certs.corpus import made
 from tests.certs.samples import trust_text
-from tests.certs.test_signature import made
 
 
 def verify(*arguments: str, **env: str) -> "subprocess.CompletedProcess[str]":

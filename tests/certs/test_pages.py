@@ -26,11 +26,11 @@ from shared import passes
 from shared.events.refurb import SanitisationRejected
 from shared.ui import COOKIE, fr
 from tests.certs.conftest import CELLS
+from tests.certs.corpus import me
 from tests.certs.samples import AT, POLICY, Story, keys, mixed, proof
 from tests.certs.scene import certified
 from tests.certs.scene import hear as fact
 from tests.certs.scene import note as hear
-from tests.certs.test_signature import me
 from tests.support.browser import faults, screenshot
 from tests.support.platform import unique
 from tests.support.service import Ground, Site, running, with_topics

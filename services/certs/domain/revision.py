@@ -60,8 +60,21 @@ def only_sealed(document: bytes, whole: bytes) -> str:
         may = CATALOG_MAY if reference.idnum == catalog else PAGE_MAY if reference.idnum == page else frozenset()
         if not same(old, new, may):
             return f"object {reference.idnum} was changed after the document was made"
+    if fault := hung(before, after, page):
+        return fault
     kept = {name: data for name, data in files(after).items() if name in files(before)}
     return "" if kept == files(before) else "an attached file was changed"
+
+
+def hung(before: PdfFileReader, after: PdfFileReader, page: int) -> str:
+    """What the update hung on the page besides the field of the signature, which nobody sees; or nothing."""
+    had, has = (list(pdf.get_object(generic.Reference(page, 0, pdf)).get("/Annots", ())) for pdf in (before, after))
+    if len(has) < len(had) or any(not same(old, new, frozenset()) for old, new in zip(had, has, strict=False)):
+        return "what hangs on a page was changed"
+    for field in (hung_on.get_object() for hung_on in has[len(had) :]):
+        if field.get("/FT") != "/Sig" or any(float(side) for side in field.get("/Rect", (1,))) or "/AP" in field:
+            return "something visible was hung on a page"
+    return ""
 
 
 def first_page(pdf: PdfFileReader) -> int:
