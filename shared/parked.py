@@ -62,6 +62,10 @@ async def park(tx: Tx, parked: Sequence[Parked]) -> None:
 
     By the database's clock, here and in `due`: what a process whose clock was ahead set aside would wait until the others are there.
     """
+    first: dict[tuple[UUID, str, int, bytes], Parked] = {}
+    for p in parked:  # one that comes twice in a batch waits once, for its first reason: a statement cannot write a row twice
+        first.setdefault((p.message.stream, p.message.topic, p.message.version, mark(p.message)), p)
+    parked = list(first.values())
     await tx.connection.execute(
         """
         INSERT INTO parked (stream, topic, version, mark, partition, "offset", type, time, headers, key, value, fault,

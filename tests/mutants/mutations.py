@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+BATCHES = "tests/shared/test_batches.py"
 BOUNDS = "tests/shared/test_bounds.py"
 CLASHES = "tests/shared/test_clashes.py"
 CONSUMER = "tests/shared/test_consumer.py"
@@ -306,5 +307,13 @@ MUTATIONS = (
         "if self.unswept >= SWEEP_EVERY:",
         "if self.unswept < 0:",
         (f"{RELAY}::test_what_is_sent_is_swept_out_of_the_index",),
+    ),
+    Mutation(
+        "what waits is set aside as often as it came",
+        "a repeat within a batch stops nothing",
+        "shared/parked.py",
+        "    parked = list(first.values())\n",
+        "",
+        (f"{BATCHES}::test_what_waits_may_come_twice_in_one_batch",),
     ),
 )

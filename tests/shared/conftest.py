@@ -6,8 +6,11 @@ from pathlib import Path
 import pytest_asyncio
 
 from deploy.local.platform import Platform
+from shared.consumer import Consumer
+from shared.db import connect
+from shared.migrate import migrate
 from shared.settings import Settings
-from tests.shared.counter import build
+from tests.shared.counter import AGGREGATES, MIGRATIONS, OUTSIDE, REACTIONS, build
 from tests.support.platform import unique
 from tests.support.service import Ground, Publisher, Site, running, with_topics
 
@@ -35,3 +38,12 @@ async def counter(settings: Settings) -> AsyncIterator[Site]:
 @pytest_asyncio.fixture(loop_scope="session")
 async def publisher(ground: Ground) -> Publisher:
     return Publisher(ground)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def consumer(database: str) -> AsyncIterator[Consumer]:
+    """A consumer on its own: batches are cut as the test says."""
+    pool = await connect(database, name="test")
+    await migrate(pool, MIGRATIONS)
+    yield Consumer(pool, AGGREGATES, REACTIONS, OUTSIDE)
+    await pool.close()

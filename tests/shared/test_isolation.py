@@ -13,7 +13,6 @@ from datetime import UTC, datetime
 from uuid import uuid4
 
 import pytest
-import pytest_asyncio
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from shared.consumer import Consumer
@@ -21,7 +20,7 @@ from shared.db import connect
 from shared.kafka.wire import Sender
 from shared.message import Message
 from shared.migrate import migrate
-from tests.shared.counter import AGGREGATES, MIGRATIONS, OUTSIDE, REACTIONS, Asked, Told
+from tests.shared.counter import AGGREGATES, MIGRATIONS, Asked, Told
 from tests.support.platform import until
 from tests.support.service import Ground, Site
 
@@ -35,14 +34,6 @@ def no_search_for_garbage() -> Iterator[None]:
     gc.disable()
     yield
     gc.enable()
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def consumer(database: str) -> AsyncIterator[Consumer]:
-    pool = await connect(database, name="test")
-    await migrate(pool, MIGRATIONS)
-    yield Consumer(pool, AGGREGATES, REACTIONS, OUTSIDE)
-    await pool.close()
 
 
 def told(topic: str, count: int, *, value: bytes | None = None) -> list[Message]:

@@ -15,6 +15,7 @@ from shared.db import Tx
 from shared.events.base import Event
 from shared.inbox import Inbox, save_cursor
 from shared.message import Message
+from shared.parked import Parked, park
 from tests.shared.counter import COUNTERS, Added, Counter
 
 Connect = Callable[[], Awaitable[Any]]
@@ -213,6 +214,20 @@ async def a_cursor_never_goes_back(connect: Connect) -> list[str]:
     return seen
 
 
+async def one_that_waits_comes_twice_at_once(connect: Connect) -> list[str]:
+    """And a row written twice by one statement, which no database takes."""
+    one = await connect()
+    message = heard("twice", 2)
+    await park(tx(one), [Parked(message, "gap", "first"), Parked(message, "blocked", "second")])
+    rows = await one.fetch("SELECT * FROM parked WHERE stream = ANY ($1::uuid[])", [name("twice")])
+    twice = "INSERT INTO cursor (topic, partition, next) SELECT * FROM unnest($1::text[], $2::int[], $3::bigint[])"
+    twice += " ON CONFLICT (topic, partition) DO UPDATE SET next = greatest(cursor.next, excluded.next)"
+    seen = [str([(r["why"], r["reason"], r["tries"]) for r in rows])]
+    seen.append(await outcome(one.execute(twice, ["scene.twice"] * 2, [0, 0], [1, 2])))
+    await one.close()
+    return seen
+
+
 SCENES = (
     one_moment,
     the_first_one_wins,
@@ -222,4 +237,5 @@ SCENES = (
     what_the_tables_refuse,
     a_lock_goes_with_its_session,
     a_cursor_never_goes_back,
+    one_that_waits_comes_twice_at_once,
 )

@@ -116,13 +116,16 @@ class Insert:
 
     async def into(self, tx: Transaction, args: Sequence[Any]) -> list[Row]:
         """Insert, or do what the conflict's clause says. Gives the rows as they are then."""
-        table, done = self.table, list[Row]()
+        table, done, written = self.table, list[Row](), set[Any]()
         tx.view(table.name)
         for row in self.rows(args):
             if table.numbered:
                 tx.database.numbers += 1
                 row[table.numbered] = tx.database.numbers
             key = table.key_of(row)
+            if key in written and self.conflict:
+                raise asyncpg.CardinalityViolationError("a row twice in one statement")
+            written.add(key)
             await tx.claim(table.name, key)
             there = tx.latest(table.name, key)
             if there is not None:
