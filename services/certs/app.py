@@ -5,7 +5,7 @@ from pathlib import Path
 
 from services.certs import jobs, web
 from services.certs import pages as certs_pages
-from services.certs.domain import certificate, custody, drift, verification
+from services.certs.domain import certificate, cosignature, custody, drift, verification
 from services.certs.jobs import Issuer
 from services.certs.pages import House
 from services.certs.reactions import REACTIONS
@@ -13,6 +13,7 @@ from services.certs.settings import CertsSettings
 from services.certs.store import files, tables
 from services.certs.store.files import Documents
 from services.certs.store.press import Press
+from services.certs.store.shelf import Shelf
 from shared.aggregate import Aggregate, Aggregates
 from shared.events.certs import CertificateIssued, CertificateSuperseded, CheckpointSigned
 from shared.jobs import Job
@@ -104,6 +105,8 @@ def build(settings: CertsSettings) -> Service:
     log = verification.Trust.read(trust).log
     documents = Documents(settings.documents_folder)
     issuer = Issuer(settings=settings, press=press, keys=files.keys(settings.keys_folder), origin=log.name, documents=documents)
+    shelf = Shelf(settings.log_folder)
+    publisher = jobs.Publisher(shelf=shelf, witnesses=cosignature.witnesses(settings.certs_witnesses))
     pages = Pages("certs", HERE / "templates", messages=certs_pages.MESSAGES)
     doors = Access(
         pages,
@@ -119,16 +122,17 @@ def build(settings: CertsSettings) -> Service:
         tells={"certs.certificates": "refurbishers"},
         routers=(web.router, certs_pages.router),
         files=("/certs/verifier",),
-        jobs=(Job("issuer", 0.4, issuer.run), Job("watch", 5, jobs.watch)),
+        jobs=(Job("issuer", 0.4, issuer.run), Job("watch", 5, jobs.watch), Job("publisher", 0.5, publisher.run)),
         migrations=HERE / "migrations",
         pages=pages,
         doors=doors,
         state={
             "doors": doors,
             "documents": documents,
+            "shelf": shelf,
             "sealed": issuer.sealed,
             "trust": trust,
-            "house": House(pages=pages, doors=doors, press=press, log=str(log)),
+            "house": House(pages=pages, doors=doors, press=press, log=str(log), witnesses=tuple(map(str, publisher.witnesses))),
         },
         background=(press.keep,),
     )

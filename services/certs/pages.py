@@ -48,6 +48,8 @@ class House:
     press: Press
     log: str
     """The log's verifier key."""
+    witnesses: tuple[str, ...] = ()
+    """The verifier keys of those who sign with it."""
 
 
 def house(request: Request) -> House:
@@ -134,7 +136,7 @@ async def journal(request: Request, desk: At, at_home: AtHome, numero: str = "")
         size = await tables.log_size(tx)
         outrun = await tables.outrun(tx) if at_home.doors.role(request) == STAFF else None
     known: dict[str, Any] = {"checkpoints": checkpoints, "size": size, "outrun": outrun} | await by_number(desk, numero)
-    return at_home.pages.render(request, "journal.html", log=at_home.log, typed=numero[:80], **known)
+    return at_home.pages.render(request, "journal.html", log=at_home.log, witnesses=at_home.witnesses, typed=numero[:80], **known)
 
 
 @router.get("/ecarts")

@@ -17,6 +17,13 @@ class CertsSettings(Settings):
     certs_press: int = Field(1, ge=1, le=64)
     """How many processes lay out and sign."""
 
+    certs_witnesses: str = ""
+    """Witnesses of the log, separated by commas: `name+id+key url`, as `witness.py serve` prints it."""
+
+    @property
+    def log_folder(self) -> Path:
+        return self.data_dir / "log"
+
     @property
     def keys_folder(self) -> Path:
         return self.data_dir / "certs"

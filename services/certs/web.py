@@ -7,12 +7,13 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 
-from services.certs.domain import merkle
+from services.certs.domain import merkle, tiles
 from services.certs.domain.assets import DATA, offline
 from services.certs.domain.certificate import NUMBER, Draft
 from services.certs.domain.statement import digest
 from services.certs.store import tables
 from services.certs.store.files import Documents
+from services.certs.store.shelf import Shelf
 from shared import passes
 from shared.desk import Desk
 from shared.errors import Malformed, NotYet, Outage
@@ -73,19 +74,42 @@ async def verify_page(request: Request) -> Response:
 @router.get("/verify_certificate.py")
 async def verify_program() -> Response:
     """The program that verifies a certificate, in one file."""
-    text = await asyncio.to_thread((DATA / "verify_certificate.py").read_bytes)
-    headers = {"Content-Disposition": 'attachment; filename="verify_certificate.py"', "X-Content-Type-Options": "nosniff"}
+    return await given("verify_certificate.py")
+
+
+@router.get("/witness.py")
+async def witness_program() -> Response:
+    """The program that witnesses the log, or follows it, in one file."""
+    return await given("witness.py")
+
+
+async def given(name: str) -> Response:
+    """A program to take away."""
+    text = await asyncio.to_thread((DATA / name).read_bytes)
+    headers = {"Content-Disposition": f'attachment; filename="{name}"', "X-Content-Type-Options": "nosniff"}
     return Response(text, media_type="text/x-python; charset=utf-8", headers=headers)
 
 
 @router.get("/log/checkpoint")
-async def checkpoint(desk: At) -> Response:
-    """The newest signed state of the log."""
-    async with desk.read() as tx:
-        found = await tables.latest_checkpoints(tx, 1)
-    if not found:
+async def checkpoint(request: Request) -> Response:
+    """The newest published state of the log, signed by the log and by the witnesses that saw it."""
+    shelf: Shelf = request.app.state.shelf
+    text = await asyncio.to_thread(lambda: shelf.published)
+    if not text:
         raise NotYet("log_empty")
-    return PlainTextResponse(found[0]["note"], headers={"Cache-Control": "no-cache"})
+    return PlainTextResponse(text, headers={"Cache-Control": "no-cache"})
+
+
+@router.get("/log/tile/{level}/{path:path}")
+async def tile(level: str, path: str, request: Request) -> Response:
+    """A tile of the log's hashes (C2SP tlog-tiles). It never changes."""
+    found = tiles.parsed(level, path)
+    shelf: Shelf = request.app.state.shelf
+    content = await asyncio.to_thread(shelf.read, found) if found else None
+    if content is None:
+        raise NotYet("tile_unknown")
+    headers = {"Cache-Control": "public, max-age=31536000, immutable"}
+    return Response(content, media_type="application/octet-stream", headers=headers)
 
 
 @router.get("/log/leaves")

@@ -1,0 +1,342 @@
+#!/usr/bin/env python3
+"""Witness a log of certificates, or follow it, without maillon. One file, needs `cryptography`.
+
+    python witness.py key WITNESS_NAME witness.key          make a key; prints the line that the log's operator and its readers need
+    python witness.py serve witness.key --trust issuer.pem --state FOLDER [--host 0.0.0.0] [--port 8700]
+    python witness.py follow https://SITE/certs/log --trust issuer.pem --state FOLDER [--every 3600]
+
+`follow` builds the whole tree from the published hashes at each look (once, or every so many seconds) and compares: exit status 1, with
+both signed states kept in FOLDER as proof, when the log shrank, forked, or does not hash to what it signed; 2 when it cannot be reached.
+
+`serve` signs states of the log, each only when it grew out of the one signed before. It speaks C2SP tlog-witness
+(<https://c2sp.org/tlog-witness>): `POST /add-checkpoint`. For each log it keeps one file with the last state that it signed, on the disk
+before the signature goes out. It never signs two states of one size, nor one that does not begin with the last. What is refused: 403
+unknown log or wrong signature, 409 another size is the last (the answer says which), 422 the proof is wrong.
+"""
+
+import argparse
+import base64
+import hashlib
+import os
+import struct
+import sys
+import threading
+import time
+import urllib.request
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+LARGEST = 64 * 1024
+WIDTH = 256
+EMPTY_ROOT = hashlib.sha256(b"").digest()
+
+
+class Answer(Exception):
+    """A refusal: status and text."""
+
+    def __init__(self, status: int, text: str, kind: str = "text/plain") -> None:
+        super().__init__(text)
+        self.status, self.text, self.kind = status, text, kind
+
+
+def decoded(text: str) -> bytes:
+    raw = base64.b64decode(text, validate=True)
+    if base64.b64encode(raw).decode() != text:
+        raise ValueError("base64 in another spelling")
+    return raw
+
+
+@dataclass(frozen=True)
+class Log:
+    """A log whose states are witnessed: name and key."""
+
+    name: str
+    key: bytes
+
+    @classmethod
+    def of(cls, trust: str) -> "Log":
+        line = next(line for line in trust.splitlines() if line.startswith("log: "))
+        name, _, encoded = line.removeprefix("log: ").strip().split("+", 2)
+        return cls(name, decoded(encoded)[1:])
+
+    def opened(self, note: str) -> tuple[int, bytes]:
+        """Size and root of a state that the log signed. Raises Answer."""
+        body, blank, signatures = note.rpartition("\n\n")
+        lines = body.split("\n")
+        try:
+            size, root = int(lines[1]), decoded(lines[2])
+            if not blank or lines[0] != self.name or lines[1] != str(size) or len(root) != 32:
+                raise ValueError("not a checkpoint of this log")
+            key_id = hashlib.sha256(self.name.encode() + b"\n\x01" + self.key).digest()[:4]
+            for line in signatures.splitlines():
+                _, name, encoded = line.split(" ", 2)
+                if name == self.name and (raw := decoded(encoded))[:4] == key_id:
+                    Ed25519PublicKey.from_public_bytes(self.key).verify(raw[4:], f"{body}\n".encode())
+                    return size, root
+        except (ValueError, IndexError) as error:
+            raise Answer(400, "not a checkpoint") from error
+        except InvalidSignature as error:
+            raise Answer(403, "the signature of the log is wrong") from error
+        raise Answer(403, "not signed by the log")
+
+
+def node(left: bytes, right: bytes) -> bytes:
+    return hashlib.sha256(b"\x01" + left + right).digest()
+
+
+def consistent(old: int, size: int, old_root: bytes, root: bytes, proof: list[bytes]) -> bool:
+    """Whether the tree of `size` begins with the tree of `old` (RFC 9162, 2.1.4.2)."""
+    if old == size:
+        return not proof and old_root == root
+    if old == 0:
+        return not proof and old_root == EMPTY_ROOT
+    path = list(proof)
+    at, last = old - 1, size - 1
+    while at & 1:
+        at, last = at >> 1, last >> 1
+    if at and not path:
+        return False
+    before = after = path.pop(0) if at else old_root
+    for sibling in path:
+        if last == 0:
+            return False
+        if at & 1 or at == last:
+            before, after = node(sibling, before), node(sibling, after)
+            while not at & 1 and at:
+                at, last = at >> 1, last >> 1
+        else:
+            after = node(after, sibling)
+        at, last = at >> 1, last >> 1
+    return last == 0 and before == old_root and after == root
+
+
+@dataclass
+class Witness:
+    """One key, the logs it knows, the last state of each."""
+
+    name: str
+    key: Ed25519PrivateKey
+    logs: dict[str, Log]
+    folder: Path
+    guard: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def key_id(self) -> bytes:
+        return hashlib.sha256(self.name.encode() + b"\n\x04" + self.key.public_key().public_bytes_raw()).digest()[:4]
+
+    @property
+    def line(self) -> str:
+        """What others need to know of it."""
+        raw = b"\x04" + self.key.public_key().public_bytes_raw()
+        return f"{self.name}+{self.key_id.hex()}+{base64.b64encode(raw).decode()}"
+
+    def file(self, log: Log) -> Path:
+        return self.folder / hashlib.sha256(log.name.encode()).hexdigest()[:32]
+
+    def last(self, log: Log) -> tuple[int, bytes]:
+        """The state that was signed last: none is the empty log."""
+        try:
+            size, root = self.file(log).read_text("utf-8").split()
+        except FileNotFoundError:
+            return 0, EMPTY_ROOT
+        return int(size), bytes.fromhex(root)
+
+    def keep(self, log: Log, size: int, root: bytes) -> None:
+        """On the disk before the signature goes out: after a crash, no other state of that size is signed."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        part = self.file(log).with_suffix(".part")
+        with part.open("w", encoding="utf-8") as file:
+            file.write(f"{size} {root.hex()}\n")
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(self.file(log))
+        folder = os.open(self.folder, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+    def add(self, body: str) -> str:
+        """Answer one request with a cosignature. Raises Answer."""
+        head, blank, note = body.partition("\n\n")
+        first, *proof = head.split("\n")
+        log = self.logs.get(note.split("\n", 1)[0])
+        if not blank or not first.startswith("old ") or not first[4:].isdecimal():
+            raise Answer(400, "not a request")
+        if log is None:
+            raise Answer(404, "not a log that this witness knows")
+        size, root = log.opened(note)
+        old = int(first[4:])
+        if old > size:
+            raise Answer(400, "the old size is larger than the new one")
+        with self.guard:
+            known, known_root = self.last(log)
+            if old != known:
+                raise Answer(409, f"{known}\n", "text/x.tlog.size")
+            try:
+                path = [decoded(line) for line in proof]
+            except ValueError as error:
+                raise Answer(400, "the proof cannot be read") from error
+            if size == known and root != known_root:
+                raise Answer(409, f"{known}\n", "text/x.tlog.size")
+            if not consistent(known, size, known_root, root, path):
+                raise Answer(422, "the proof does not lead from the last state to this one")
+            self.keep(log, size, root)
+        at = int(time.time())
+        text = note.rpartition("\n\n")[0]
+        signed = self.key.sign(f"cosignature/v1\ntime {at}\n{text}\n".encode())
+        return f"\u2014 {self.name} {base64.b64encode(self.key_id + struct.pack('>Q', at) + signed).decode()}\n"
+
+
+def server(witness: Witness, host: str, port: int) -> ThreadingHTTPServer:
+    class Handler(BaseHTTPRequestHandler):
+        timeout = 20
+
+        def do_POST(self) -> None:
+            try:
+                length = int(self.headers.get("content-length") or 0)
+                if self.path != "/add-checkpoint" or not 0 < length <= LARGEST:
+                    raise Answer(404 if self.path != "/add-checkpoint" else 413, "POST /add-checkpoint, 64 KiB at most")
+                answer = Answer(200, witness.add(self.rfile.read(length).decode()))
+            except Answer as refused:
+                answer = refused
+            except ValueError:
+                answer = Answer(400, "not a request")
+            data = answer.text.encode()
+            self.send_response(answer.status)
+            self.send_header("Content-Type", answer.kind)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+    return ThreadingHTTPServer((host, port), Handler)
+
+
+# ── following ────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Broken(Exception):
+    """The log is not what it was."""
+
+
+def fetched(url: str) -> bytes:
+    if not url.startswith(("https://", "http://")):
+        raise ValueError("not an address of the web")
+    with urllib.request.urlopen(url, timeout=30) as answer:  # noqa: S310 checked above
+        return bytes(answer.read(LARGEST))
+
+
+def tile_path(place: int, width: int) -> str:
+    digits = f"{place:03}"
+    digits = digits.zfill(-(-len(digits) // 3) * 3)
+    groups = [digits[n : n + 3] for n in range(0, len(digits), 3)]
+    name = "/".join([*(f"x{group}" for group in groups[:-1]), groups[-1]])
+    return f"tile/0/{name}" + ("" if width == WIDTH else f".p/{width}")
+
+
+def root_of(leaves: bytes) -> bytes:
+    """The root over leaf hashes (RFC 6962, 2.1)."""
+    row = [leaves[n : n + 32] for n in range(0, len(leaves), 32)]
+    while len(row) > 1:
+        odd = [row[-1]] if len(row) % 2 else []
+        row = [node(row[n], row[n + 1]) for n in range(0, len(row) - 1, 2)] + odd
+    return row[0] if row else EMPTY_ROOT
+
+
+def look(url: str, log: Log, folder: Path) -> int:
+    """Look once. Gives the size of the log. Raises Broken."""
+    folder.mkdir(parents=True, exist_ok=True)
+    seen, kept = folder / "checkpoint", folder / "leaves"
+    note = fetched(f"{url}/checkpoint").decode()
+    try:
+        size, root = log.opened(note)
+    except Answer as error:
+        raise Broken(error.text) from error
+    leaves = kept.read_bytes() if kept.exists() else b""
+    before = len(leaves) // 32
+    known = log.opened(seen.read_text("utf-8")) if seen.exists() else (0, EMPTY_ROOT)
+    try:
+        if size < known[0]:
+            raise Broken(f"the log had {known[0]} entries and has {size}")
+        for place in range(before // WIDTH, -(-size // WIDTH)):
+            width = min(WIDTH, size - place * WIDTH)
+            found = fetched(f"{url}/{tile_path(place, width)}")
+            if len(found) != 32 * width or not found.startswith(leaves[32 * WIDTH * place :]):
+                raise Broken(f"the hashes from entry {place * WIDTH} on are not what they were")
+            leaves = leaves[: 32 * WIDTH * place] + found
+        if root_of(leaves[: 32 * known[0]]) != known[1]:
+            raise Broken(f"what was signed for {known[0]} entries is another history")
+        if root_of(leaves[: 32 * size]) != root:
+            raise Broken(f"the hashes do not give the root that was signed for {size} entries")
+    except Broken:
+        (folder / "broken").write_text(note, "utf-8")
+        raise
+    kept.write_bytes(leaves)
+    seen.write_text(note, "utf-8")
+    return size
+
+
+def follow(url: str, log: Log, folder: Path, every: float) -> int:
+    while True:
+        try:
+            print(f"{look(url.rstrip('/'), log, folder)} entries, one history", flush=True)
+        except Broken as broken:
+            print(f"BROKEN: {broken}. The signed states are in {folder}: checkpoint, broken.", flush=True)
+            return 1
+        except OSError as error:
+            print(f"cannot be reached: {error}", file=sys.stderr, flush=True)
+            if not every:
+                return 2
+        if not every:
+            return 0
+        time.sleep(every)
+
+
+def read_key(path: Path) -> tuple[str, Ed25519PrivateKey]:
+    name, encoded = path.read_text("utf-8").split()
+    return name, Ed25519PrivateKey.from_private_bytes(decoded(encoded))
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Witness a log of certificates, or follow it.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    making = commands.add_parser("key")
+    making.add_argument("name")
+    making.add_argument("file", type=Path)
+    serving = commands.add_parser("serve")
+    serving.add_argument("file", type=Path)
+    serving.add_argument(
+        "--trust", type=Path, action="append", required=True, help="a log's public keys, issuer.pem; several may be given"
+    )
+    serving.add_argument("--state", type=Path, required=True)
+    serving.add_argument("--host", default="127.0.0.1")
+    serving.add_argument("--port", type=int, default=8700)
+    following = commands.add_parser("follow")
+    following.add_argument("url", help="the log's address, which ends with /certs/log")
+    following.add_argument("--trust", type=Path, required=True)
+    following.add_argument("--state", type=Path, required=True)
+    following.add_argument("--every", type=float, default=0, help="seconds between looks; once, unless it is given")
+    options = parser.parse_args()
+    if options.command == "follow":
+        return follow(options.url, Log.of(options.trust.read_text("utf-8")), options.state, options.every)
+    if options.command == "key":
+        key = Ed25519PrivateKey.generate()
+        with os.fdopen(os.open(options.file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(f"{options.name} {base64.b64encode(key.private_bytes_raw()).decode()}\n")
+        print(Witness(options.name, key, {}, Path()).line)
+        return 0
+    name, key = read_key(options.file)
+    logs = [Log.of(path.read_text("utf-8")) for path in options.trust]
+    witness = Witness(name, key, {log.name: log for log in logs}, options.state)
+    serving_at = server(witness, options.host, options.port)
+    print(f"{witness.line} http://{options.host}:{serving_at.server_address[1]}", flush=True)
+    serving_at.serve_forever()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
