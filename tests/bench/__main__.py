@@ -8,7 +8,7 @@ from pathlib import Path
 
 from deploy.local.platform import Platform
 from shared import log
-from tests.bench import backlog, chain, growth, isolation, judging, snapshots, throughput
+from tests.bench import backlog, certificates, chain, growth, isolation, judging, snapshots, throughput
 from tests.support.platform import new_folder, started_platform
 
 ROOT = Path(__file__).parents[2]
@@ -41,6 +41,7 @@ async def whole() -> AsyncIterator[str]:
 
 BENCHES: Mapping[str, Callable[[], AsyncIterator[str]]] = {
     "judge": judging.measure,
+    "certs": certificates.measure,
     "kernel": lambda: alone(throughput.measure, throughput.processes),
     "chain": whole,
     "growth": lambda: alone(growth.measure),
