@@ -4,6 +4,7 @@ import asyncio
 import io
 import json
 import random
+from datetime import datetime
 from functools import cache
 from typing import Any
 
@@ -109,14 +110,16 @@ def corpus(bits: int = 40) -> dict[str, bytes]:
         "of another document": signature.sign(drawn, proof(drawn + b"x", mixed().number), me(), AT),
         "of another number": signature.sign(drawn, proof(drawn, "MC-OTHER-1"), me(), AT),
         "without a proof": signature.sign(drawn, b"nothing", me(), AT),
+        "of before the issuer's certificate": one_device(AT.replace(year=2020)),
+        "of after the issuer's certificate": one_device(AT.replace(year=2051)),
         "a page turned": updated("turned"),
         "a stamp on a page": updated("stamped"),
     }
     return named | flipped(bits)
 
 
-def one_device() -> bytes:
-    statement = certify([held()])
+def one_device(at: datetime = AT) -> bytes:
+    statement = certify([held()]).model_copy(update={"issued_at": at})
     drawn = document.render(statement)
     return signature.sign(drawn, proof(drawn, statement.number), me(), AT)
 

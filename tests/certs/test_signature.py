@@ -28,7 +28,7 @@ def test_what_we_signed_is_valid_and_says_what_it_attests() -> None:
     verdict = judged(made()[1])
     assert (verdict.code, verdict.reason) == ("valid", "")
     assert {c.name: c.ok for c in verdict.checks} == dict.fromkeys(
-        ("whole_file", "signature", "signer", "log_inclusion", "document"), True
+        ("whole_file", "signature", "signer", "log_inclusion", "time", "document"), True
     )
     assert (verdict.signer, verdict.leaf_index, verdict.log_size) == ("Emmaüs Connect", 1, 3)
     assert verdict.statement == mixed()

@@ -49,7 +49,7 @@ def make(issuer: str, now: datetime) -> Keys:
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(minutes=5))
+        .not_valid_before(now - timedelta(days=1))
         .not_valid_after(now + timedelta(days=366 * YEARS))
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(x509.KeyUsage(**usage, **dict.fromkeys(others, False)), critical=True)

@@ -33,6 +33,7 @@ CHECKS: Mapping[str, str] = {
     "signature": "Signature intacte",
     "signer": "Signataire reconnu",
     "log_inclusion": "Inscrit au registre public",
+    "time": "Signé pendant la vie du certificat de l’émetteur",
     "content": "Contenu d’un certificat",
     "document": "Le document dit ce que disent ses données",
 }

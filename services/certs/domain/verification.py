@@ -233,8 +233,19 @@ def check_content(
     again = render(statement) == document if render is not None and statement.layout == layout else None
     if again is False:
         raise RefusedFileError("modified", "document", "the document does not show its attached data")
+    check_time(statement, trust, verdict)
     verdict.checks.append(Check(name="document", ok=again, detail=statement.layout))
     verdict.statement = statement
+
+
+def check_time(statement: Statement, trust: Trust | None, verdict: Verdict) -> None:
+    """The day of the document lies within the life of the certificate that signed it."""
+    if trust is None:
+        return
+    certificate = x509.load_der_x509_certificate(trust.certificate)
+    if not certificate.not_valid_before_utc <= statement.issued_at <= certificate.not_valid_after_utc:
+        raise RefusedFileError("modified", "time", "signed when the issuer's certificate was not valid")
+    verdict.checks.append(Check(name="time", ok=True, detail=statement.issued_at.isoformat()))
 
 
 def check_inclusion(proof: note.Proof, trust: Trust | None, verdict: Verdict) -> None:
