@@ -31,7 +31,7 @@ from tests.certs.samples import AT, POLICY, Story, keys, mixed, proof
 from tests.certs.scene import certified
 from tests.certs.scene import hear as fact
 from tests.certs.scene import note as hear
-from tests.support.browser import faults, screenshot
+from tests.support.browser import faults, pictured, screenshot
 from tests.support.platform import unique
 from tests.support.service import Ground, Site, running, with_topics
 
@@ -316,8 +316,7 @@ async def test_figures_are_for_the_staff(certs: Site, story: Story) -> None:
 
 
 @pytest.mark.browser
-async def test_pages_are_sound(tab: Page, certs: Site, story: Story, tmp_path: Path) -> None:
-    shots = tmp_path / "shots"
+async def test_pages_are_sound(tab: Page, certs: Site, story: Story) -> None:
     for name, path in (
         ("ask", "/certs/verifier"),
         ("number", f"/certs/verifier?numero={story.number}"),
@@ -325,8 +324,7 @@ async def test_pages_are_sound(tab: Page, certs: Site, story: Story, tmp_path: P
         ("unknown", "/certs/journal?numero=MC-1"),
         ("door", "/certs/ecarts"),
     ):
-        assert await faults(tab, f"{certs.url}{path}") == []
-        await screenshot(tab, f"{certs.url}{path}", shots / f"{name}.png")
+        assert await pictured(tab, f"{certs.url}{path}", f"certs-{name}") == [], name
 
 
 @pytest.mark.browser
