@@ -152,6 +152,10 @@ class DeviceAudited(OfDevice):
     """Of a telephone or tablet: its benchmark index, in thousands. Without it it cannot be graded."""
     weighting_percent: Literal[-100, -50, -10, -5, 0, 5, 10] = 0
     """Of a telephone or tablet: what a person adds for its state."""
+    maker: Text | None = None
+    model: Text | None = None
+    serial: Text | None = None
+    """Of the device, where `partner.device_received.v1` did not say them."""
 
     @model_validator(mode="after")
     def _one_of(self) -> Self:

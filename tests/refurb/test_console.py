@@ -193,6 +193,28 @@ async def test_a_hardware_report_is_sent_by_contract_or_dropped(scene: Scene) ->
     assert len(audited) == 2
 
 
+async def test_exceptions_are_work_items(scene: Scene) -> None:
+    """A serial number that is missing, a model that nobody knows: each waits in the queue, with what to do, until it is mended."""
+    consignment = await scene.assigned()
+    serial = uuid4().hex[:12].upper()
+    about = {"consignment_id": str(consignment), "device_ref": "EXC-1"}
+    await scene.accepted("device_received", {**about, "device_type": "laptop", "maker": "LENOVO"})
+    async with signed(scene, "partner:trira") as people:
+        assert "EXC-1" not in (await people.get("/refurb/appareils")).text, "nothing is known to be wrong before its audit"
+        assert "EXC-1" in (await people.get("/refurb/appareils?vue=en-cours")).text
+        await scene.accepted("device_audited", {**about, "media": [disk("") | {"serial": None}], **AUDIT})
+        page = (await people.get("/refurb/appareils")).text
+        assert fr("Numéro de série absent") in page
+        assert fr("Support de cet appareil : le rapport ou l'audit n'a pas de numéro de série.") in page
+        await scene.accepted("device_audited", {**about, "media": [disk(serial)], **AUDIT})
+        page = (await people.get("/refurb/appareils")).text
+        assert fr("Modèle inconnu") in page
+        assert fr("renvoyez l'audit avec model") in page
+        await scene.accepted("device_audited", {**about, "media": [disk(serial)], "model": "X1", **AUDIT})
+        assert "EXC-1" not in (await people.get("/refurb/appareils")).text
+        assert fr("LENOVO X1") in (await people.get(f"/refurb/appareils/{device_stream('trira', 'EXC-1')}")).text
+
+
 async def test_a_medium_that_moves_keeps_its_chain(scene: Scene) -> None:
     serial = uuid4().hex[:12].upper()
     consignment = await ready(scene, "SUP-1", serial)

@@ -244,6 +244,15 @@ class Device:
     removed: tuple[MediumRemoved, ...] = ()
     spent: tuple[str, ...] = ()
 
+    @property
+    def exception(self) -> str | None:
+        """What people must see to before it can go on, as a code: a medium not proven or without a number, a model that nobody knows."""
+        if self.blocked or self.audit is None:
+            return self.blocked
+        if any(medium.serial is None for medium in self.audit.media):
+            return "serial_missing"
+        return "model_unknown" if self.model is None else None
+
 
 def evolve(device: Device, event: DeviceEvent) -> Device:
     """The device after the event. The only place where a device changes."""

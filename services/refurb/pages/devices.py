@@ -100,7 +100,7 @@ async def queue(request: Request, desk: At, who: Looks, vue: str = "a-traiter", 
             "href": f"/refurb/appareils/{device_id}",
             "device": device,
             "atelier": named(desk, device.refurbisher),
-            "word": desk.state["words"].get(device.blocked or "", "") if view == "a-traiter" else "",
+            "word": desk.state["words"].get(device.exception or "", "") if view == "a-traiter" else "",
             "why": scrapped(desk, device) if view in {"rebut", "vendus"} else blocked(desk, device),
             "since": at,
         }
@@ -117,9 +117,12 @@ def scanned(typed: str) -> str:
 
 
 def blocked(desk: Desk, device: Device) -> str:
-    """What to do about the first medium that is not proven."""
+    """What to do about the first thing that keeps a device back."""
     found = next((f for f in device.findings if not f.accepted), None)
-    return hint(desk, found) if found else ""
+    if found is not None:
+        return hint(desk, found)
+    text = desk.state["hints"].get(device.exception or "", "")
+    return str(text).format_map(Open(medium="de cet appareil"))
 
 
 def scrapped(desk: Desk, device: Device) -> str:

@@ -149,9 +149,9 @@ class Partners:
             os=said.os or found.os,
             battery=said.battery,
             evidence_sha256=original,
-            maker=found.hardware.maker,
-            model=found.hardware.model,
-            serial=found.hardware.serial,
+            maker=said.maker or found.hardware.maker,
+            model=said.model or found.hardware.model,
+            serial=serial(said.serial) or found.hardware.serial,
             benchmark_thousands=said.benchmark_thousands,
             weighting_percent=said.weighting_percent,
         )

@@ -20,9 +20,12 @@ RECEIPTS = Rows("receipts", Receipt)
 CONSIGNMENTS = Rows("consignments", Consignment)
 EVIDENCE_USES = Rows("evidence_uses", EvidenceUse)
 
+EXCEPTION = """(d.blocked IS NOT NULL OR jsonb_typeof(d.audit) = 'object'
+    AND (d.model IS NULL OR d.audit -> 'media' @> '[{"serial": null}]'))"""
+"""What `Device.exception` tells, in SQL."""
 VIEWS: Mapping[str, str] = {
-    "a-traiter": "d.status = 'received' AND d.blocked IS NOT NULL",
-    "en-cours": "d.status = 'received' AND d.blocked IS NULL",
+    "a-traiter": f"d.status = 'received' AND {EXCEPTION}",
+    "en-cours": f"d.status = 'received' AND NOT {EXCEPTION}",
     "prets": "d.status = 'ready'",
     "vendus": "d.status IN ('sold', 'in_repair')",
     "rebut": "d.status IN ('scrapped', 'lost')",
