@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 from services.refurb.store import Book, Evidence
 from shared.desk import Desk
@@ -30,6 +31,8 @@ def archivist(evidence: Evidence, every_s: float = ARCHIVE_EVERY_S) -> Callable[
     async def keep_archive(_: Desk) -> None:
         away = False
         try:
+            with suppress(OSError):  # a disk that is away now is told of by whoever needs it
+                await asyncio.to_thread(evidence.opened)
             while evidence.archive is not None:
                 try:
                     for sha256 in await asyncio.to_thread(list, evidence.to_archive()):
