@@ -8,7 +8,7 @@ from typing import get_args
 import httpx
 import pytest
 import pytest_asyncio
-from playwright.async_api import Page
+from playwright.async_api import Page, expect
 
 from deploy.local import postgres
 from deploy.local.platform import Platform
@@ -341,3 +341,24 @@ async def test_a_person_verifies_a_file_in_the_browser(tab: Page, certs: Site, s
         assert await faults(tab) == []
         await screenshot(tab, "", tmp_path / "shots" / f"{says}.png", 360)
     assert keys().certificate
+
+
+@pytest.mark.browser
+async def test_the_page_to_take_away_works_where_it_is_served_too(tab: Page, certs: Site, story: Story, tmp_path: Path) -> None:
+    """Under the policy that it comes with; by keyboard; and the programs beside it are there."""
+    (tmp_path / "certificat.pdf").write_bytes(await fetch(certs, story.number))
+    await tab.goto(f"{certs.url}/certs/verifier")
+    await tab.get_by_role("link", name="Vérifier hors ligne").click()
+    await tab.keyboard.press("Tab")
+    assert await tab.evaluate("document.activeElement.id") == "file"
+    await tab.set_input_files("#file", tmp_path / "certificat.pdf")
+    await expect(tab.locator("#result h2")).to_have_text("Valide : ce certificat est vrai, et le fichier n’a pas changé")
+    assert await tab.inner_text("#result dd >> nth=0") == story.number
+    async with certs.client() as client:
+        for name in ("verify_certificate.py", "witness.py"):
+            program = await client.get(f"/certs/{name}")
+            assert program.headers["content-disposition"] == f'attachment; filename="{name}"'
+            compile(program.text, name, "exec")
+        policy = (await client.get("/certs/verify.html")).headers["content-security-policy"]
+    assert policy.startswith("default-src 'none'; script-src 'sha256-")
+    assert "connect-src" not in policy
