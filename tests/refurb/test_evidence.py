@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import stat
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -108,6 +109,24 @@ async def test_a_full_journal_ends_when_its_files_are_on_the_disk(tmp_path: Path
         await kept(store, b"%d" % n * 400)
     await until(lambda: order == ["sync", "journal"], 5)
     assert len(files(tmp_path / "journal")) == 1
+
+
+async def test_a_large_original_is_synced_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file, then its name; the journal is left for small ones."""
+    store, synced = Evidence(tmp_path), list[str]()
+    store.opened()
+    fsync = os.fsync
+
+    def noted(handle: int) -> None:
+        synced.append("folder" if stat.S_ISDIR(os.fstat(handle).st_mode) else "file")
+        fsync(handle)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    sha256 = await kept(store, b"x" * 300_000)
+    assert store.path(sha256).stat().st_size == 300_000
+    assert synced == ["file", "folder"]
+    assert store.journal is not None
+    assert store.journal.path is None
 
 
 async def test_a_full_disk_keeps_nothing_and_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

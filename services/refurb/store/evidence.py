@@ -19,6 +19,8 @@ from services.refurb.store.archive import Archive, StoreAway, place
 from services.refurb.store.journal import Journal
 from shared.errors import Outage
 
+ALONE = 256 * 1024
+"""Bytes from which on an original is synced by itself."""
 FORGOTTEN_S = 3_600
 """A mark without its original for so long is of a process that died between the two."""
 
@@ -68,13 +70,14 @@ class Evidence:
                     raise StoreAway("evidence_disk", cause=type(error).__name__) from error
 
     def write(self, originals: Mapping[str, bytes]) -> None:
-        """Write originals, durably, all or none of them."""
+        """Write originals, durably: each whole or not at all. A large one is synced itself: it would fill the journal."""
+        small = {sha256: data for sha256, data in originals.items() if len(data) < ALONE}
         with self.guard:
             journal = self.opened_journal()
-            if originals:
-                journal.append(originals)
+            if small:
+                journal.append(small)
             for sha256, data in originals.items():
-                self.named(sha256, data)
+                self.named(sha256, data, synced=sha256 not in small)
                 self.aside.pop(sha256, None)
             journal.written()
 
@@ -98,12 +101,12 @@ class Evidence:
             if self.journal is not None:
                 self.journal.close()
 
-    def named(self, sha256: str, data: bytes) -> None:
-        """Write one under its name, to be brought to the archive: durable by the journal, not by itself."""
+    def named(self, sha256: str, data: bytes, *, synced: bool = False) -> None:
+        """Write one under its name, to be brought to the archive: durable by the journal, unless it is `synced`."""
         if self.archive is not None:  # first, so that none is kept and forgotten
             self.marks.mkdir(parents=True, exist_ok=True)
             (self.marks / sha256).touch()
-        whole(self.path(sha256), data)
+        whole(self.path(sha256), data, synced=synced)
 
     def fetch(self, sha256: str) -> bytes | None:
         """Give an original; None when there is none. Raises Outage when what is there is not what was stored, or the archive is away."""
@@ -142,8 +145,8 @@ class Evidence:
         return True
 
 
-def whole(path: Path, data: bytes) -> None:
-    """Write a file that is there whole or not at all."""
+def whole(path: Path, data: bytes, *, synced: bool = False) -> None:
+    """Write a file that is there whole or not at all; `synced`: on the disk when this returns, its name too."""
     part = f"{path.parent}/.{uuid4().hex}.part"
     try:
         try:
@@ -155,9 +158,17 @@ def whole(path: Path, data: bytes) -> None:
             left = memoryview(data)
             while left:
                 left = left[os.write(handle, left) :]
+            if synced:
+                os.fsync(handle)
         finally:
             os.close(handle)
         os.replace(part, path)  # noqa: PTH105 a path object for each costs as much as the call
+        if synced:
+            folder = os.open(path.parent, os.O_RDONLY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
     except OSError:
         Path(part).unlink(missing_ok=True)
         raise
