@@ -8,6 +8,7 @@ loses nothing: what is not committed is read again, what is not sent is sent at 
 import asyncio
 import base64
 import gc
+import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -280,6 +281,7 @@ def run(build: Callable[[S], Service], kind: type[S]) -> None:
         )
         sys.exit(f"{kind.__name__}: {wrong}")
     logging.configure(settings.log_format, service=settings.service, replica=settings.replica)
+    os.nice(settings.nice)
     app, _ = assemble(build(settings))
     gc.freeze()  # what was imported stays: looking through it for garbage took 110 ms each time, and every cell waited
     try:

@@ -33,6 +33,8 @@ class Settings(BaseSettings):
     """Which cells this process serves: `*`, `trira`, or `*,!trira`."""
     replica: str = Field("0", pattern=r"^[a-zA-Z0-9_-]{1,32}$")
     """Tells processes of the same cells apart; a restarted one keeps its own."""
+    nice: int = Field(0, ge=0, le=19)
+    """How far this process stands back where the machine is busy, as nice(1): for a flooded cell that was split off."""
     cells_file: Path
     http_host: str = "127.0.0.1"
     http_port: int

@@ -144,6 +144,7 @@ class Yard:
                     kafka_password=self.passwords["refurb"],
                     cells=cells,
                     replica=str(number),
+                    nice=0 if cells.startswith("*") else 15,
                     http_port=free_port(),
                     log_format="json",
                 )

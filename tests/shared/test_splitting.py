@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -99,7 +100,7 @@ async def test_a_cell_split_off_and_merged_back_under_traffic_loses_and_repeats_
     settings: Settings, ground: Ground, tmp_path: Path
 ) -> None:
     """The order of docs/ops/cells.md: first the process that takes over, then the one that gives up."""
-    split = with_values(settings, cells="ara", replica="ara", http_port=free_port())
+    split = with_values(settings, cells="ara", replica="ara", http_port=free_port(), nice=15)
     rest = with_values(settings, cells="*,!ara")
     traffic = Traffic(ground, settings.database_url.get_secret_value())
     async with (
@@ -112,6 +113,7 @@ async def test_a_cell_split_off_and_merged_back_under_traffic_loses_and_repeats_
             await until(lambda: traffic.asked >= 20, 60)
             await own.start()
             await own.ready(PATIENCE_S)
+            assert os.getpriority(os.PRIO_PROCESS, own.pid) >= 15, "it stands back"
             assert await everything.stop() == 0
             await others.start()
             await others.ready(PATIENCE_S)
