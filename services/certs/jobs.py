@@ -45,7 +45,7 @@ from services.certs.settings import CertsSettings
 from services.certs.store import tables
 from services.certs.store.files import Documents
 from services.certs.store.press import Press
-from services.certs.store.shelf import Shelf
+from services.certs.store.shelf import Shelf, size_of
 from shared.db import AWAY, Tx
 from shared.desk import Desk
 from shared.errors import Coded, NotYet, Outage
@@ -209,13 +209,15 @@ class Publisher:
         if not latest:
             return
         size, text = int(latest[0]["size"]), str(latest[0]["note"])
-        there = await asyncio.to_thread(lambda: self.shelf.size)
+        published = await asyncio.to_thread(lambda: self.shelf.published)
+        there = size_of(published)
         if size < there:  # never unsay what the world has seen
             raise Outage("log_behind_what_is_published", size=size, published=there)
         if size > there:
             await self.tiles(desk, there, size)
             await asyncio.to_thread(self.shelf.sign, text)
-        await self.cosign(desk, size)
+            published = text
+        await self.cosign(desk, size, published)
 
     async def tiles(self, desk: Desk, old: int, size: int) -> None:
         """Write the tiles that a log of `size` has more than one of `old`, some at a time."""
@@ -225,9 +227,8 @@ class Publisher:
                 found = await tables.nodes(tx, [node for tile in some for node in tile.nodes])
             await asyncio.to_thread(self.shelf.put, dict.fromkeys(some, found))
 
-    async def cosign(self, desk: Desk, size: int) -> None:
-        """Ask each witness that has not signed the published state."""
-        text = await asyncio.to_thread(lambda: self.shelf.published)
+    async def cosign(self, desk: Desk, size: int, text: str) -> None:
+        """Ask each witness that has not signed `text`, the published state."""
         for witness in self.witnesses:
             if f"\u2014 {witness.name} " in text:
                 continue

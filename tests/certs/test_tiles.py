@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import importlib.util
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -25,6 +24,7 @@ from services.certs.store.shelf import Shelf
 from tests.certs.samples import Story, keys, trust_text
 from tests.certs.scene import certified
 from tests.certs.scene import note as told
+from tests.support.alone import loaded
 from tests.support.service import running
 
 PROGRAM = Path(__file__).parents[2] / "services" / "certs" / "data" / "witness.py"
@@ -103,13 +103,7 @@ def test_a_large_log_has_tiles_of_higher_levels() -> None:
 
 
 def program() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("witness", PROGRAM)
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["witness"] = module  # its dataclasses ask where they are from
-    spec.loader.exec_module(module)
-    return module
+    return loaded(PROGRAM)
 
 
 def a_witness(folder: Path) -> Any:

@@ -1,6 +1,5 @@
 """Three verifiers, of which two import nothing of ours, say the same of everything that people could hold in hand."""
 
-import importlib.util
 import json
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from services.certs.domain import document, verification
 from services.certs.domain.assets import layout, offline
 from tests.certs.corpus import corpus, lying, made
 from tests.certs.samples import mixed, trust, trust_text
+from tests.support.alone import loaded
 from tests.support.browser import pictured
 
 ALONE = Path(__file__).parents[2] / "services" / "certs" / "data" / "verify_certificate.py"
@@ -32,12 +32,7 @@ def ours() -> dict[str, str]:
 
 
 def alone() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("verify_certificate", ALONE)
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return loaded(ALONE)
 
 
 def test_of_the_corpus_only_what_we_signed_and_nobody_touched_is_valid() -> None:

@@ -1,7 +1,6 @@
 """Refurb at work on the real broker and database, and a partner who speaks to it with the documented client."""
 
 import hashlib
-import importlib.util
 import json
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from services.refurb.app import build
 from services.refurb.settings import RefurbSettings
 from shared.events.base import Donor, DonorStatus, MethodClass
 from shared.events.routing import Candidate, ConsignmentAssigned
+from tests.support.alone import loaded
 from tests.support.browser import bare_tab, browser, tab
 from tests.support.platform import unique
 from tests.support.service import Ground, Publisher, Site, running, with_topics
@@ -32,13 +32,7 @@ KEYS = {"trira": "key-of-trira-0123456789abcdef", "ares": "key-of-ares-012345678
 
 def documented_client() -> ModuleType:
     """The program of docs/partners, as a partner would copy it."""
-    path = Path(__file__).parents[2] / "docs" / "partners" / "client.py"
-    spec = importlib.util.spec_from_file_location("partner_client", path)
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return loaded(Path(__file__).parents[2] / "docs" / "partners" / "client.py")
 
 
 @dataclass(slots=True)

@@ -47,9 +47,9 @@ def ensure_keys(folder: Path, name: str, origin: str, now: datetime) -> None:
             raise
 
 
-def write(path: Path, content: bytes) -> None:
-    """Write and wait until the disk has it; readable by us only."""
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+def write(path: Path, content: bytes, mode: int = 0o600) -> None:
+    """Write and wait until the disk has it; readable by us only, unless `mode` says otherwise."""
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())

@@ -1,6 +1,5 @@
 """The public log as files: tiles, then the checkpoint that they lead to. A web server or an object store may carry all of it."""
 
-import os
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,6 +7,7 @@ from pathlib import Path
 
 from services.certs.domain import merkle, note
 from services.certs.domain.tiles import Tile
+from services.certs.store.files import write
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +27,7 @@ class Shelf:
     @property
     def size(self) -> int:
         """How many entries are published."""
-        found = self.published
-        return note.unchecked(found).size if found else 0
+        return size_of(self.published)
 
     def read(self, tile: Tile) -> bytes | None:
         """A tile; of one that has grown since, its beginning."""
@@ -52,8 +51,10 @@ class Shelf:
         """Whole or not at all, for all to read."""
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_name(f".{path.name}-{secrets.token_hex(8)}")
-        with part.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+        write(part, content, 0o666)
         part.replace(path)
+
+
+def size_of(checkpoint: str) -> int:
+    """How many entries a checkpoint speaks of; none where there is none yet."""
+    return note.unchecked(checkpoint).size if checkpoint else 0

@@ -16,7 +16,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from services.refurb.store.archive import Archive, StoreAway, place
-from services.refurb.store.journal import Journal
+from services.refurb.store.journal import Journal, sync_folder
 from shared.errors import Outage
 
 ALONE = 256 * 1024
@@ -164,11 +164,7 @@ def whole(path: Path, data: bytes, *, synced: bool = False) -> None:
             os.close(handle)
         os.replace(part, path)  # noqa: PTH105 a path object for each costs as much as the call
         if synced:
-            folder = os.open(path.parent, os.O_RDONLY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+            sync_folder(path.parent)
     except OSError:
         Path(part).unlink(missing_ok=True)
         raise

@@ -73,11 +73,7 @@ class Journal:
         self.handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
         self.path = path
         fcntl.flock(self.handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        folder = os.open(self.folder, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        sync_folder(self.folder)
 
     def left_behind(self) -> Iterator[Iterator[tuple[str, bytes]]]:
         """Give what is in each journal whose process is no more; when the next is asked for, all of it must be written."""
@@ -87,6 +83,15 @@ class Journal:
                 yield entries(file)
                 os.sync()
                 path.unlink()
+
+
+def sync_folder(folder: Path) -> None:
+    """Bring the names in a folder to the disk."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def dropped(path: Path, handle: int) -> None:
