@@ -8,6 +8,8 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
+from asn1crypto import x509 as asn1_x509
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 from pyhanko.pdf_utils import generic
 
 from services.certs.domain import document, issuer, signature, verification
@@ -75,6 +77,19 @@ def changed(data: bytes, place: int, mask: int) -> bytes:
     return bytes(found)
 
 
+def twin() -> bytes:
+    """Signed with (r, n - s) for (r, s): the same signature to ECDSA, made without the key."""
+    _, signed = made()
+    found = verification.RANGE.search(signed)
+    assert found is not None
+    start, end = int(found[1]), int(found[2])
+    certificate, attributes, ours = verification.opened(verification.locate(signed).cms, None)
+    r, s = decode_dss_signature(ours)
+    other = encode_dss_signature(r, verification.ORDER - s)
+    again = verification.canonical_cms(asn1_x509.Certificate.load(certificate), attributes, other).hex().upper().encode()
+    return signed[: start + 1] + again.ljust(end - start - 2, b"0") + signed[end - 1 :]
+
+
 def flipped(count: int) -> dict[str, bytes]:
     """One bit changed, anywhere; and all over the place of the signature."""
     drawn, signed = made()
@@ -112,6 +127,7 @@ def corpus(bits: int = 40) -> dict[str, bytes]:
         "without a proof": signature.sign(drawn, b"nothing", me(), AT),
         "of before the issuer's certificate": one_device(AT.replace(year=2020)),
         "of after the issuer's certificate": one_device(AT.replace(year=2051)),
+        "with the twin of the signature": twin(),
         "a page turned": updated("turned"),
         "a stamp on a page": updated("stamped"),
     }

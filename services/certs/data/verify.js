@@ -5,6 +5,7 @@ const OIDS = {
   signed_data: "2a864886f70d010702", data: "2a864886f70d010701", sha256: "608648016503040201",
   ecdsa: "2a8648ce3d040302", digest: "2a864886f70d010904", certificate: "2a864886f70d010910022f",
 };
+const HALF_ORDER = "7fffffff800000007fffffffffffffffde737d56d38bcf4279dce5617e3192a8";
 class Refused extends Error {
   constructor(code, check, reason) { super(reason); this.code = code; this.check = check; }
 }
@@ -132,6 +133,8 @@ const checkSignature = async (data, text, trust, checks) => {
     digest = attribute(attributes, "digest");
     bound = attribute(attributes, "certificate");
     two = plain(signature);
+    // Where (r, s) is a signature, (r, order - s) is one too, which anybody can make: only the smaller s is taken.
+    if (hex(two.subarray(32)) > HALF_ORDER) refuse("modified", "signature", "the signature is not in its canonical form");
   } catch (error) {
     if (error instanceof Refused) throw error;
     refuse("modified", "signature", "the signature cannot be read");

@@ -31,11 +31,14 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 LARGEST = 20 * 2**20
 RANGE = re.compile(rb"/ByteRange \[0 (\d{1,9}) (\d{1,9}) (\d{1,9})\]")
+ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+"""Of P-256. Where (r, s) is a signature, (r, ORDER - s) is one too, which anybody can make: only the smaller s is taken."""
 ATTACHED = re.compile(rb"<<(?:(?!endobj|stream).)*?/Type ?/EmbeddedFile\b(?:(?!endobj).)*?>>\s*stream\r?\n", re.DOTALL)
 OIDS = {
     "signed_data": "2a864886f70d010702",
@@ -172,7 +175,7 @@ def check_signature(data: bytes, trusted: x509.Certificate, checks: list[dict[st
         known = trusted.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         raise Refused("modified" if known in cms else "unknown_signer", "signer", "signed with another certificate")
     try:
-        if canonical(certificate, attributes, signature) != cms:
+        if canonical(certificate, attributes, signature) != cms or decode_dss_signature(signature)[1] > ORDER // 2:
             raise Refused("modified", "signature", "the signature is not in its canonical form")
         digest = attribute(attributes, "digest")
         bound = attribute(attributes, "certificate")

@@ -18,6 +18,7 @@ from asn1crypto import keys as asn1_keys
 from asn1crypto import pem
 from asn1crypto import x509 as asn1_x509
 from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from pyhanko.pdf_utils import generic
@@ -26,6 +27,8 @@ from pyhanko.pdf_utils.generic import pdf_name
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from pyhanko.sign import fields, signers
 from pyhanko_certvalidator.registry import SimpleCertificateStore
+
+from services.certs.domain.verification import ORDER
 
 FIELD = "Certificat"
 PROOF_FILE = "preuve.tlog-proof"
@@ -49,7 +52,7 @@ class Issuer:
 
 
 class Signer(signers.SimpleSigner):
-    """Signs with nonces derived from key and message (RFC 6979): the same again gives the same signature."""
+    """Signs with nonces derived from key and message (RFC 6979), and the smaller s: one signature and no other, to the last bit."""
 
     def __init__(self, issuer: Issuer) -> None:
         nobody_else = SimpleCertificateStore()
@@ -59,7 +62,8 @@ class Signer(signers.SimpleSigner):
     def sign_raw(self, data: bytes, digest_algorithm: str) -> bytes:
         if digest_algorithm != "sha256":
             raise ValueError(digest_algorithm)
-        return self.issuer.key.sign(data, ECDSA(SHA256(), deterministic_signing=True))
+        r, s = decode_dss_signature(self.issuer.key.sign(data, ECDSA(SHA256(), deterministic_signing=True)))
+        return encode_dss_signature(r, min(s, ORDER - s))
 
 
 class Update(IncrementalPdfFileWriter):

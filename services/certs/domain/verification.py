@@ -21,6 +21,7 @@ from asn1crypto import x509 as asn1_x509
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, EllipticCurvePublicKey
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 from pydantic import ValidationError
 
@@ -30,6 +31,8 @@ from services.certs.domain.statement import Statement, canonical
 
 LARGEST = 20 * 2**20
 RANGE = re.compile(rb"/ByteRange \[0 (\d{1,9}) (\d{1,9}) (\d{1,9})\]")
+ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+"""Of P-256 (FIPS 186-5). Where (r, s) is a signature, (r, ORDER - s) is one too: we sign with the smaller s, and take no other."""
 HEX = re.compile(rb"<([0-9A-F]*)>")
 
 Code = Literal["valid", "modified", "unknown_signer", "unsigned", "not_a_pdf", "too_large", "not_a_certificate", "not_logged"]
@@ -181,9 +184,17 @@ def opened(raw: bytes, trust: Trust | None) -> tuple[bytes, Any, bytes]:
     if trust is not None and certificate != trust.certificate:
         ours = asn1_x509.Certificate.load(trust.certificate).public_key.dump() in raw
         raise RefusedFileError("modified" if ours else "unknown_signer", "signer", "signed with another certificate")
-    if rebuilt != raw:
+    if rebuilt != raw or not smallest(info["signature"].native):
         raise RefusedFileError("modified", "signature", "the signature is not in its canonical form")
     return certificate, info["signed_attrs"], info["signature"].native
+
+
+def smallest(signature: bytes) -> bool:
+    """Whether it is an ECDSA signature, with the smaller s of the two that ECDSA takes."""
+    try:
+        return decode_dss_signature(signature)[1] <= ORDER // 2
+    except ValueError:
+        return False
 
 
 def canonical_cms(certificate: Any, attributes: Any, signature: bytes) -> bytes:
