@@ -40,12 +40,18 @@ def verify(arguments: list[str]) -> int:
     from services.certs.domain.assets import layout
 
     pinned = options.trust or pinned_keys()
+    if pinned is None:
+        parser.error(
+            "sans les clés de l'émetteur, rien ne dit qui a signé : donnez --trust FICHIER (celui de SITE/certs/issuer.pem)"
+        )
     try:
-        trust = verification.Trust.read(pinned.read_text("utf-8")) if pinned else None
-        data = options.file.read_bytes()
+        trust = verification.Trust.read(pinned.read_text("utf-8"))
     except (OSError, ValueError, note.BadNoteError) as error:
-        print(error, file=sys.stderr)
-        return 2
+        parser.error(f"{pinned} : ce ne sont pas les clés d'un émetteur ({error})")
+    try:
+        data = options.file.read_bytes()
+    except OSError as error:
+        parser.error(f"{options.file} : ne se lit pas ({error.strerror})")
     verdict = verification.verify(data, trust, layout(), document.render)
     print(as_json(verdict) if options.json else as_text(verdict))
     return 0 if verdict.ok else 1

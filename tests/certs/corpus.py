@@ -14,7 +14,7 @@ from pyhanko.pdf_utils import generic
 
 from services.certs.domain import document, issuer, signature, verification
 from services.certs.domain.signature import Issuer, Update, attach
-from tests.certs.samples import AT, certify, held, keys, mixed, proof
+from tests.certs.samples import AT, certify, held, keys, mixed, proof, trust
 
 
 def me(of: issuer.Keys | None = None) -> Issuer:
@@ -83,7 +83,7 @@ def twin() -> bytes:
     found = verification.RANGE.search(signed)
     assert found is not None
     start, end = int(found[1]), int(found[2])
-    certificate, attributes, ours = verification.opened(verification.locate(signed).cms, None)
+    certificate, attributes, ours = verification.opened(verification.locate(signed).cms, trust())
     r, s = decode_dss_signature(ours)
     other = encode_dss_signature(r, verification.ORDER - s)
     again = verification.canonical_cms(asn1_x509.Certificate.load(certificate), attributes, other).hex().upper().encode()

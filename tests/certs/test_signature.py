@@ -142,17 +142,6 @@ def test_data_with_fields_of_another_day_are_valid_all_the_same() -> None:
     assert judged(signature.sign(drawn, proof(drawn, mixed().number), me(), AT)).ok
 
 
-def test_without_keys_nobody_vouches_for_the_signer() -> None:
-    verdict = verification.verify(made()[1], None)
-    assert verdict.code == "unknown_signer"
-    assert {c.name: c.ok for c in verdict.checks if c.ok is not False} == {
-        "whole_file": True,
-        "signature": True,
-        "log_inclusion": None,
-        "document": None,
-    } | {"signer": None}
-
-
 @pytest.mark.pdfsig
 def test_poppler_agrees(tmp_path: Path) -> None:
     program = pdfsig()

@@ -1,6 +1,6 @@
 """What can be said of a file that someone holds, from the file alone and the issuer's public keys.
 
-In this order, so that no PDF reader ever sees bytes that we did not sign (where the signer is known):
+In this order, so that no PDF reader ever sees bytes that we did not sign:
 1. the signature: it covers the whole file but its own place, which holds nothing else; it is ours; not one byte changed since;
 2. the proof: the beginning of the file is the document entered in the public log, and the log's signed state includes the entry;
 3. the update that brought proof and signature changed nothing of what the document shows;
@@ -96,25 +96,19 @@ class Signature:
     cms: bytes
 
 
-def verify(data: bytes, trust: Trust | None, layout: str = "", render: Callable[[Statement], bytes] | None = None) -> Verdict:
-    """Say what `data` is. Without `trust` the file may be whole, but nobody says who signed it: never valid."""
+def verify(data: bytes, trust: Trust, layout: str = "", render: Callable[[Statement], bytes] | None = None) -> Verdict:
+    """Say what `data` is, to someone who trusts `trust`."""
     verdict = Verdict()
     try:
         check_signature(data, trust, verdict)
         check_content(data, trust, verdict, layout, render)
-        if trust is None:
-            raise RefusedFileError("unknown_signer", "signer", "no trusted certificate was given")
     except RefusedFileError as refused:
         verdict.code, verdict.reason = refused.code, refused.reason
         verdict.checks.append(Check(name=refused.check, ok=False, detail=refused.reason))
-    except Exception as error:
-        if trust is not None:
-            raise  # bytes that we signed ourselves: a fault of ours
-        verdict.code, verdict.reason = "not_a_certificate", type(error).__name__  # a stranger's PDF may fail a reader anywhere
     return verdict
 
 
-def check_signature(data: bytes, trust: Trust | None, verdict: Verdict) -> None:
+def check_signature(data: bytes, trust: Trust, verdict: Verdict) -> None:
     """Step 1. Appends what held to `verdict`, raises at what does not."""
     if len(data) > LARGEST:
         raise RefusedFileError("too_large", "file", f"{len(data)} bytes, {LARGEST} at most")
@@ -141,7 +135,7 @@ def check_signature(data: bytes, trust: Trust | None, verdict: Verdict) -> None:
     verdict.signer = asn1_x509.Certificate.load(certificate).subject.native.get("common_name")
     verdict.checks.append(Check(name="whole_file", ok=True, detail=f"{len(data)} bytes"))
     verdict.checks.append(Check(name="signature", ok=True, detail="ECDSA P-256, SHA-256"))
-    verdict.checks.append(Check(name="signer", ok=None if trust is None else True, detail=verdict.signer or ""))
+    verdict.checks.append(Check(name="signer", ok=True, detail=verdict.signer or ""))
 
 
 def locate(data: bytes) -> Signature:
@@ -171,7 +165,7 @@ def cms_length(raw: bytes) -> int:
     return 4 + int.from_bytes(raw[2:4], "big")
 
 
-def opened(raw: bytes, trust: Trust | None) -> tuple[bytes, Any, bytes]:
+def opened(raw: bytes, trust: Trust) -> tuple[bytes, Any, bytes]:
     """Certificate, signed attributes and signature of a CMS that holds these and nothing else, in its one canonical form."""
     try:
         signed = cms.ContentInfo.load(raw, strict=True)["content"]
@@ -181,7 +175,7 @@ def opened(raw: bytes, trust: Trust | None) -> tuple[bytes, Any, bytes]:
         rebuilt = canonical_cms(chosen.chosen, info["signed_attrs"], info["signature"].native)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise RefusedFileError("modified", "signature", "the signature cannot be read") from error
-    if trust is not None and certificate != trust.certificate:
+    if certificate != trust.certificate:
         ours = asn1_x509.Certificate.load(trust.certificate).public_key.dump() in raw
         raise RefusedFileError("modified" if ours else "unknown_signer", "signer", "signed with another certificate")
     if rebuilt != raw or not smallest(info["signature"].native):
@@ -220,9 +214,7 @@ def canonical_cms(certificate: Any, attributes: Any, signature: bytes) -> bytes:
     return made
 
 
-def check_content(
-    data: bytes, trust: Trust | None, verdict: Verdict, layout: str, render: Callable[[Statement], bytes] | None
-) -> None:
+def check_content(data: bytes, trust: Trust, verdict: Verdict, layout: str, render: Callable[[Statement], bytes] | None) -> None:
     """Steps 2 to 4, on a file whose signature holds."""
     from services.certs.domain.revision import Unreadable, attached, only_sealed
 
@@ -249,23 +241,21 @@ def check_content(
     verdict.statement = statement
 
 
-def check_time(statement: Statement, trust: Trust | None, verdict: Verdict) -> None:
+def check_time(statement: Statement, trust: Trust, verdict: Verdict) -> None:
     """The day of the document lies within the life of the certificate that signed it."""
-    if trust is None:
-        return
     certificate = x509.load_der_x509_certificate(trust.certificate)
     if not certificate.not_valid_before_utc <= statement.issued_at <= certificate.not_valid_after_utc:
         raise RefusedFileError("modified", "time", "signed when the issuer's certificate was not valid")
     verdict.checks.append(Check(name="time", ok=True, detail=statement.issued_at.isoformat()))
 
 
-def check_inclusion(proof: note.Proof, trust: Trust | None, verdict: Verdict) -> None:
+def check_inclusion(proof: note.Proof, trust: Trust, verdict: Verdict) -> None:
     """The entry is under the checkpoint's root, and the log signed that checkpoint."""
     try:
-        checkpoint = note.opened(proof.note, trust.log) if trust else note.unchecked(proof.note)
+        checkpoint = note.opened(proof.note, trust.log)
         leaf = merkle.leaf_hash(leaf_entry(proof.extra))
         merkle.check_inclusion(proof.index, checkpoint.size, leaf, proof.path, checkpoint.root)
     except (note.BadNoteError, merkle.BadProofError) as error:
         raise RefusedFileError("not_logged", "log_inclusion", str(error)) from error
     verdict.leaf_index, verdict.log_size = proof.index, checkpoint.size
-    verdict.checks.append(Check(name="log_inclusion", ok=True if trust else None, detail=f"{proof.index} / {checkpoint.size}"))
+    verdict.checks.append(Check(name="log_inclusion", ok=True, detail=f"{proof.index} / {checkpoint.size}"))
