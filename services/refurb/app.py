@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import get_args
 
 from services.refurb import jobs, pages, web
-from services.refurb.domain import arrival, consignment, device, grading, judge, life, receipt
+from services.refurb.domain import arrival, consignment, device, grading, holding, judge, life, receipt
 from services.refurb.pages import arrivals, devices, labels, media, records, reports, rules
 from services.refurb.reactions.house import reactions
 from services.refurb.reactions.partners import Partners, refers
@@ -15,6 +15,7 @@ from services.refurb.store import (
     CONSIGNMENTS,
     DEVICES,
     EVIDENCE_USES,
+    MEDIA,
     RECEIPTS,
     Book,
     Evidence,
@@ -87,6 +88,15 @@ EVIDENCE_USE = Aggregate(
     topic=own,
     rows=EVIDENCE_USES,
 )
+MEDIUM = Aggregate(
+    name="medium",
+    events=get_args(holding.HoldingEvent),
+    new=holding.Holding(),
+    decide=holding.decide,
+    evolve=holding.evolve,
+    topic=own,
+    rows=MEDIA,
+)
 AGGREGATES: Aggregates = {
     **dict.fromkeys(get_args(device.Command), DEVICE),
     **dict.fromkeys((arrival.ReceiveConsignment, arrival.TurnDownConsignment), ARRIVAL),
@@ -94,6 +104,7 @@ AGGREGATES: Aggregates = {
     **dict.fromkeys((receipt.AcceptReport, receipt.RejectReport), RECEIPT),
     **dict.fromkeys(get_args(consignment.Command), CONSIGNMENT),
     consignment.ClaimEvidence: EVIDENCE_USE,
+    **dict.fromkeys(get_args(holding.Command), MEDIUM),
 }
 
 
@@ -148,5 +159,5 @@ def build(settings: RefurbSettings) -> Service:
             "scrapped": words["scrapped"],
             "refurbishers": refurbishers,
         },
-        background=(jobs.book_keeper(book), jobs.archivist(evidence)),
+        background=(jobs.book_keeper(book), jobs.archivist(evidence), jobs.place_media),
     )

@@ -1,12 +1,13 @@
-"""What runs beside the messages: the book of consignments is kept up to date, and originals go to the archive."""
+"""What runs beside the messages: the book of consignments is kept up to date, originals go to the archive, older media get a place."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
-from services.refurb.store import Book, Evidence
+from services.refurb.domain.holding import DisputeMedium, NameMedium, Place, medium_stream
+from services.refurb.store import Book, Evidence, boards
 from shared.desk import Desk
-from shared.errors import Outage
+from shared.errors import Coded, Outage
 from shared.log import log
 
 EVERY_S = 0.1
@@ -48,3 +49,21 @@ def archivist(evidence: Evidence, every_s: float = ARCHIVE_EVERY_S) -> Callable[
             evidence.close()
 
     return keep_archive
+
+
+async def place_media(desk: Desk) -> None:
+    """Note where the media of devices are that were audited before this was kept. What two devices name then is for people to settle."""
+    while found := await unplaced(desk):
+        for serial, places in found:
+            first, *others = places
+            medium = medium_stream(serial)
+            named = NameMedium(id=medium, serial=serial, place=first)
+            with suppress(Coded):  # an audit was quicker: what it said stands
+                await desk.carry_out([named, *(DisputeMedium(id=medium, place=place) for place in others)])
+    await asyncio.Event().wait()
+
+
+async def unplaced(desk: Desk) -> list[tuple[str, list[Place]]]:
+    """Media that devices have and of which nothing is kept, some at a time."""
+    async with desk.read() as tx:
+        return await boards.unplaced(tx)

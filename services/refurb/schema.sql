@@ -128,6 +128,21 @@ CREATE TABLE forgotten (
     at timestamp with time zone NOT NULL
 );
 
+CREATE TABLE media (
+    id uuid NOT NULL,
+    version integer NOT NULL,
+    serial text NOT NULL,
+    holder uuid,
+    holder_ref text NOT NULL,
+    refurbisher text NOT NULL,
+    admitted jsonb NOT NULL,
+    disputed jsonb NOT NULL,
+    runs jsonb NOT NULL,
+    CONSTRAINT media_check CHECK (((holder IS NULL) = (holder_ref = ''::text))),
+    CONSTRAINT media_check1 CHECK (((holder IS NOT NULL) OR (disputed = '[]'::jsonb))),
+    CONSTRAINT media_serial_check CHECK ((serial <> ''::text))
+);
+
 CREATE TABLE migrations (
     name text NOT NULL,
     sha256 text NOT NULL,
@@ -241,6 +256,12 @@ ALTER TABLE ONLY evidence_uses
 ALTER TABLE ONLY forgotten
     ADD CONSTRAINT forgotten_pkey PRIMARY KEY (person);
 
+ALTER TABLE ONLY media
+    ADD CONSTRAINT media_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY media
+    ADD CONSTRAINT media_serial_key UNIQUE (serial);
+
 ALTER TABLE ONLY migrations
     ADD CONSTRAINT migrations_pkey PRIMARY KEY (name);
 
@@ -288,6 +309,8 @@ CREATE UNIQUE INDEX devices_sold_once ON devices USING btree (sale_id) WHERE (sa
 CREATE INDEX events_receipts ON events USING btree (topic, seq) WHERE (type = ANY (ARRAY['refurb.report_accepted.v1'::text, 'refurb.report_rejected.v1'::text]));
 
 CREATE UNIQUE INDEX events_seq ON events USING btree (seq);
+
+CREATE INDEX media_disputed ON media USING btree (id) WHERE (disputed <> '[]'::jsonb);
 
 CREATE INDEX parked_again ON parked USING btree (again_at);
 

@@ -1,7 +1,7 @@
 """The devices of a workshop: the work queue, and a page for each, with what is proven of its media and what it lived through."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -14,6 +14,7 @@ from starlette.concurrency import run_in_threadpool
 
 from services.refurb.domain import regrading
 from services.refurb.domain.device import Device, Finding
+from services.refurb.domain.holding import Holding
 from services.refurb.domain.receipt import Open
 from services.refurb.domain.statuses import charity_status
 from services.refurb.pages import Looks, named, show
@@ -82,14 +83,16 @@ BATTERIES: Mapping[str, str] = {"ok": "bonne", "worn": "usée", "missing": "abse
 
 @router.get("/appareils")
 async def queue(request: Request, desk: At, who: Looks, vue: str = "a-traiter", q: str = "") -> Response:
-    """The devices of one view; a scanned reference or serial number opens its device."""
+    """The devices of one view; a scanned reference or serial number opens its device, or lists those that share it."""
     view = vue if vue in TABS else "a-traiter"
     async with desk.read() as tx:
-        found = await rows.device_called(tx, who.refurbisher, scanned(q)) if q.strip() else []
-        listed = await rows.devices(tx, who.refurbisher, view)
+        found = await rows.devices_called(tx, who.refurbisher, scanned(q)) if q.strip() else []
+        listed = found or await rows.devices(tx, who.refurbisher, view)
         counts = await rows.counts(tx, who.refurbisher)
+        elsewhere = held_elsewhere(await boards.disputes(tx, who.refurbisher))
+        shared = await rows.sharing(tx, who.refurbisher, [device_id for device_id, _, _ in listed])
     if len(found) == 1:
-        return RedirectResponse(f"/refurb/appareils/{found[0]}", 303)
+        return RedirectResponse(f"/refurb/appareils/{found[0][0]}", 303)
     missing = (
         f"Aucun appareil ne porte « {q[:40]} ». Vérifiez l'étiquette, ou attendez que l'atelier l'annonce."
         if q and not found
@@ -100,20 +103,57 @@ async def queue(request: Request, desk: At, who: Looks, vue: str = "a-traiter", 
             "href": f"/refurb/appareils/{device_id}",
             "device": device,
             "atelier": named(desk, device.refurbisher),
-            "word": desk.state["words"].get(device.exception or "", "") if view == "a-traiter" else "",
-            "why": scrapped(desk, device) if view in {"rebut", "vendus"} else blocked(desk, device),
+            **kept_back(desk, device_id, device, elsewhere, shared),
+            "gone": scrapped(desk, device),
             "since": at,
         }
         for device_id, device, at in listed
     ]
     return show(
-        desk, request, "queue.html", who, view=view, tabs=TABS, counts=counts, devices=devices, typed=q[:100], missing=missing
+        desk,
+        request,
+        "queue.html",
+        who,
+        view="" if found else view,
+        tabs=TABS,
+        counts=counts,
+        devices=devices,
+        typed=q[:100],
+        missing=missing,
     )
 
 
 def scanned(typed: str) -> str:
     """What was typed or scanned. A bar-code reader types the whole address that a label's code holds."""
     return (parse_qs(urlsplit(typed).query).get("q") or [typed])[0][:100]
+
+
+Elsewhere = Mapping[UUID, Sequence[tuple[str, Holding]]]
+"""Device -> the media that it names while another device has them."""
+Shared = Mapping[UUID, Sequence[tuple[UUID, str]]]
+"""Device -> the others that are here under its serial number."""
+
+
+def held_elsewhere(disputes: Sequence[tuple[UUID, Holding]]) -> Elsewhere:
+    found: dict[UUID, list[tuple[str, Holding]]] = {}
+    for _, held in disputes:
+        for place in held.disputed:
+            found.setdefault(place.device_id, []).append((held.serial, held))
+    return found
+
+
+def kept_back(desk: Desk, device_id: UUID, device: Device, elsewhere: Elsewhere, shared: Shared) -> dict[str, str]:
+    """Why people must see to a device, in a word, and what to do."""
+    words = desk.state["words"]
+    if device.exception is None and device_id in elsewhere:
+        serial, held = elsewhere[device_id][0]
+        where = f"l'appareil {held.holder_ref}" if held.refurbisher == device.refurbisher else "un autre appareil"
+        hint = desk.state["hints"]["medium_elsewhere"].format_map(Open(medium=serial, device=where))
+        return {"word": words["medium_elsewhere"], "why": hint}
+    if device.exception is None and device_id in shared:
+        others = ", ".join(ref for _, ref in shared[device_id])
+        return {"word": words["serial_shared"], "why": words["serial_shared_why"].format_map(Open(others=others))}
+    return {"word": words.get(device.exception or "", ""), "why": blocked(desk, device)}
 
 
 def blocked(desk: Desk, device: Device) -> str:
@@ -143,6 +183,8 @@ async def device_page(device_id: UUID, request: Request, desk: At, who: Looks) -
         row = (await DEVICES.load(tx, [device_id])).get(device_id)
         lived = await rows.history(tx, device_id)
         sent = await boards.sent(tx, row.state.consignment_id) if row else None
+        elsewhere = held_elsewhere(await boards.disputes(tx, who.refurbisher)).get(device_id, ())
+        shared = (await rows.sharing(tx, who.refurbisher, [device_id])).get(device_id, ())
     if row is None or not who.may_see(row.state):
         raise HTTPException(404)
     device: Device = row.state
@@ -164,6 +206,8 @@ async def device_page(device_id: UUID, request: Request, desk: At, who: Looks) -
         steps=steps(desk.state["scrapped"], lived),
         charity=charity_status(device),
         removed_to=REMOVED_TO,
+        elsewhere=[serial for serial, _ in elsewhere],
+        shared=[(f"/refurb/appareils/{other}", ref) for other, ref in shared],
         speaks=who.refurbisher is not None,
     )
 

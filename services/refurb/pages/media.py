@@ -1,14 +1,22 @@
-"""One medium and its chain: the devices it was in, the proofs, where it went."""
+"""One medium and its chain: the devices it was in, the proofs, where it went; and the word of staff where two devices name it."""
 
 from collections.abc import Mapping
+from typing import Annotated
+from urllib.parse import quote
+from uuid import UUID
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Form, Request, Response
 from fastapi.exceptions import HTTPException
+from fastapi.responses import RedirectResponse
 
 from services.refurb.domain.chain import Link, chain
-from services.refurb.pages import Looks, show
-from services.refurb.store import boards, rows
+from services.refurb.domain.holding import Holding, SettleDispute
+from services.refurb.pages import Looks, Visitor, show
+from services.refurb.store import DEVICES, boards, rows
+from shared.desk import Desk
 from shared.http import At
+from shared.ui import same_origin
+from shared.ui.access import Denied
 
 router = APIRouter(prefix="/refurb", include_in_schema=False)
 WORDS: Mapping[str, tuple[str, str]] = {
@@ -29,17 +37,76 @@ WORDS: Mapping[str, tuple[str, str]] = {
 
 
 @router.get("/supports/{serial:path}")
-async def medium(serial: str, request: Request, desk: At, who: Looks) -> Response:
+async def medium(serial: str, request: Request, desk: At, who: Looks, dit: str = "") -> Response:
     """What is known of a medium, by its serial number."""
+    return await page(desk, request, who, serial, settled=dit == "regle")
+
+
+@router.post("/supports/{serial:path}", dependencies=[Depends(same_origin)])
+async def settle(
+    serial: str,
+    request: Request,
+    desk: At,
+    who: Looks,
+    device_id: Annotated[UUID, Form()],
+    how: Annotated[str, Form()] = "",
+) -> Response:
+    """Staff looked, and say where a medium is that two devices name."""
+    if who.refurbisher is not None:
+        raise Denied("not_allowed")
+    async with desk.read() as tx:
+        found = await boards.holding(tx, serial)
+        holder = (await DEVICES.load(tx, [found[1].holder])) if found and found[1].holder else {}
+    if found is None:
+        raise HTTPException(404)
+    if how not in {"moved", "shared"}:
+        return await page(desk, request, who, serial, 422, errors={"how": "Choisissez une des deux réponses."})
+    still = [row for row in holder.values() if row.state.status in {"received", "ready"}]
+    if how == "moved" and still:
+        wrong = f"{found[1].holder_ref} n'est pas encore sorti de l'atelier : demandez-lui de dire que le support en est parti."
+        return await page(desk, request, who, serial, 422, errors={"how": wrong})
+    await desk.carry_out([SettleDispute(id=found[0], device_id=device_id, shared=how == "shared")])
+    return RedirectResponse(f"/refurb/supports/{quote(serial, safe='')}?dit=regle", 303)
+
+
+async def page(
+    desk: Desk,
+    request: Request,
+    who: Visitor,
+    serial: str,
+    status: int = 200,
+    *,
+    settled: bool = False,
+    errors: Mapping[str, str] | None = None,
+) -> Response:
+    """A medium: where it is, what is disputed about it, its chain. A workshop sees its own devices alone."""
     async with desk.read() as tx:
         found = await boards.with_medium(tx, who.refurbisher, serial[:200])
         lives = [(device_id, device.device_ref, await rows.history(tx, device_id)) for device_id, device in found]
-    if not found:
+        kept = await boards.holding(tx, serial[:200])
+    held = kept[1] if kept else Holding()
+    disputes = [place for place in held.disputed if who.refurbisher in {None, place.refurbisher}]
+    if not found and not disputes:
         raise HTTPException(404)
     here = [device.device_ref for _, device in found if device.audit and any(m.serial == serial for m in device.audit.media)]
-    steps = [step(desk.state["words"], link) for link in chain(serial, lives)]
-    devices = [(f"/refurb/appareils/{device_id}", device.device_ref) for device_id, device in found]
-    return show(desk, request, "medium.html", who, serial=serial, steps=steps, devices=devices, places=here)
+    devices = {device_id: device.device_ref for device_id, device in found} | {p.device_id: p.device_ref for p in disputes}
+    return show(
+        desk,
+        request,
+        "medium.html",
+        who,
+        status,
+        serial=serial,
+        steps=[step(desk.state["words"], link) for link in chain(serial, lives)],
+        devices=[(f"/refurb/appareils/{device_id}", ref) for device_id, ref in devices.items()],
+        places=here,
+        holder=held.holder_ref,
+        left=held.left,
+        admitted=held.admitted,
+        disputes=disputes,
+        settled=settled,
+        errors=errors or {},
+    )
 
 
 def step(words: Mapping[str, str], link: Link) -> dict[str, object]:

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 from uuid import UUID
 
-from services.refurb.domain import arrival, audit, consignment, device, grading, receipt, snapshot
+from services.refurb.domain import arrival, audit, consignment, device, grading, holding, receipt, snapshot
 from services.refurb.domain.consignment import Consignment
+from services.refurb.domain.holding import medium_stream
 from services.refurb.domain.judge import CLOCKS_DIFFER, Policy
 from services.refurb.domain.readers.facts import Hardware, Unreadable, Unusable
 from services.refurb.domain.readers.hardware import serial
@@ -20,10 +21,10 @@ from services.refurb.reactions.house import Consignments
 from services.refurb.reactions.names import device_stream, expected_stream
 from shared.aggregate import Command
 from shared.consumer import Reactions
-from shared.errors import NotYet, Refused
+from shared.errors import Coded, NotYet, Refused
 from shared.events import partner
 from shared.events.base import Medium, stream_id
-from shared.events.refurb import DeviceAudited, EvidenceFiled
+from shared.events.refurb import DeviceAudited, ErasureRun, EvidenceFiled
 from shared.message import Message
 
 
@@ -67,10 +68,13 @@ class Partners:
         }
 
     def reject(self, message: Message, error: Exception) -> Sequence[Command]:
-        """Answer a message that had no effect."""
+        """Answer a message that had no effect; one that names a medium of another device also leaves a dispute for people to settle."""
         said = told(message, receipt.device_ref(message.value))
         faults = receipt.faults(error, self.hints) or receipt.faults(RuntimeError(), self.hints)
-        return [receipt.RejectReport(id=receipt_stream(message), told=said, faults=faults)]
+        return [
+            *disputed(message, error, said.device_ref),
+            receipt.RejectReport(id=receipt_stream(message), told=said, faults=faults),
+        ]
 
     def consignment_received(self, message: Message, said: partner.ConsignmentReceived) -> Sequence[Command]:
         keyed(message, str(said.consignment_id))
@@ -129,14 +133,19 @@ class Partners:
         ]
 
     def device_audited(self, message: Message, said: partner.DeviceAudited) -> Sequence[Command]:
+        """Take an audit in, unless it names a medium that is in another device (`holding`)."""
+        here = place(message, said.device_ref)
+        audited = self.audited(message, said)
         command = device.AuditDevice(
-            id=device_stream(message.cell, said.device_ref),
+            id=here.device_id,
             refurbisher=message.cell,
             consignment_id=said.consignment_id,
-            audited=self.audited(message, said),
+            audited=audited,
             policy=self.policy,
         )
-        return of_device(message, said, command)
+        serials = sorted({m.serial for m in audited.media if m.serial})
+        named = [holding.NameMedium(id=medium_stream(each), serial=each, place=here) for each in serials]
+        return of_device(message, said, *named, command)
 
     def audited(self, message: Message, said: partner.DeviceAudited) -> DeviceAudited:
         """What was read, by the partner or by us. What we read is evidence: it is kept as it came."""
@@ -180,7 +189,10 @@ class Partners:
         return kept, sha256 or ""
 
     def medium_erased(self, message: Message, said: partner.MediumErased) -> Sequence[Command]:
-        """File a report, unless it is of what has not happened. It and each run in it are claimed for this device: they prove no other."""
+        """File a report, unless it is of what has not happened. It and each run in it are claimed for this device: they prove no other.
+
+        The end of a run is claimed for itself too, as it was before spans were kept: what was claimed then is claimed for good.
+        """
         keyed(message, said.device_ref)
         where = "/log" if said.log is not None else "/evidence_sha256"
         filed = self.filed(said, where)
@@ -192,6 +204,7 @@ class Partners:
         return [
             check(message, said),
             *(consignment.ClaimEvidence(id=claimed, device_id=stream) for claimed in claims),
+            *spans(filed.runs, stream),
             device.FileEvidence(
                 id=stream, refurbisher=message.cell, consignment_id=said.consignment_id, filed=filed, policy=self.policy
             ),
@@ -266,10 +279,36 @@ def refers(message: Message) -> bool:
     return b'"evidence_sha256"' in message.value
 
 
-def of_device(message: Message, said: partner.OfDevice, command: Command) -> Sequence[Command]:
-    """Check the message's key and consignment, carry the command out, and answer."""
+def of_device(message: Message, said: partner.OfDevice, *commands: Command) -> Sequence[Command]:
+    """Check the message's key and consignment, carry the commands out, and answer."""
     keyed(message, said.device_ref)
-    return [check(message, said), command, accept(message, said.device_ref)]
+    return [check(message, said), *commands, accept(message, said.device_ref)]
+
+
+def place(message: Message, device_ref: str) -> holding.Place:
+    return holding.Place(
+        device_id=device_stream(message.cell, device_ref), device_ref=device_ref.strip(), refurbisher=message.cell
+    )
+
+
+def spans(runs: Sequence[ErasureRun], device_id: UUID) -> list[Command]:
+    """Claim when each medium of a report was worked on. A number that is none names no medium."""
+    found: dict[str, list[holding.Span]] = {}
+    for run in runs:
+        ends = [moment for moment in (run.started_at, run.ended_at) if moment]
+        if ends and (name := serial(run.serial)):
+            found.setdefault(name, []).append(holding.Span(started_at=min(ends), ended_at=max(ends)))
+    return [
+        holding.ClaimRuns(id=medium_stream(name), serial=name, device_id=device_id, spans=tuple(dict.fromkeys(found[name])))
+        for name in sorted(found)
+    ]
+
+
+def disputed(message: Message, error: Exception, device_ref: str | None) -> list[Command]:
+    """What a refused audit leaves for people: a medium that two devices name."""
+    if not isinstance(error, Coded) or error.code != "medium_elsewhere" or device_ref is None:
+        return []
+    return [holding.DisputeMedium(id=medium_stream(str(error.detail["medium"])), place=place(message, device_ref))]
 
 
 def device_lost(message: Message, said: partner.DeviceLost) -> Sequence[Command]:

@@ -9,7 +9,19 @@ from services.refurb.store.rows import (
     CONSIGNMENTS,
     DEVICES,
     EVIDENCE_USES,
+    MEDIA,
     RECEIPTS,
 )
 
-__all__ = ["ARRIVALS", "CAPACITIES", "CONSIGNMENTS", "DEVICES", "EVIDENCE_USES", "RECEIPTS", "Book", "Evidence", "ObjectStore"]
+__all__ = [
+    "ARRIVALS",
+    "CAPACITIES",
+    "CONSIGNMENTS",
+    "DEVICES",
+    "EVIDENCE_USES",
+    "MEDIA",
+    "RECEIPTS",
+    "Book",
+    "Evidence",
+    "ObjectStore",
+]

@@ -7,7 +7,8 @@ from typing import Any
 from uuid import UUID
 
 from services.refurb.domain.device import Device
-from services.refurb.store.rows import DEVICES
+from services.refurb.domain.holding import Holding, Place, medium_stream
+from services.refurb.store.rows import DEVICES, MEDIA
 from shared.db import Tx
 
 
@@ -90,6 +91,45 @@ async def with_medium(tx: Tx, refurbisher: str | None, serial: str, limit: int =
         limit,
     )
     return [(row["id"], DEVICES.read(row).state) for row in rows]
+
+
+async def unplaced(tx: Tx, limit: int = 200) -> list[tuple[str, list[Place]]]:
+    """Serial numbers of media of which nothing is kept, each with the devices whose audit names it: those longest known first."""
+    rows = await tx.connection.fetch(
+        """
+        SELECT n.serial, array_agg(ROW (d.id, d.device_ref, d.refurbisher) ORDER BY e.seq) AS places
+        FROM devices d JOIN events e ON e.stream = d.id AND e.version = 1
+        CROSS JOIN LATERAL (
+            SELECT DISTINCT m ->> 'serial' AS serial
+            FROM jsonb_array_elements(CASE jsonb_typeof(d.audit) WHEN 'object' THEN d.audit -> 'media' ELSE '[]' END) m
+        ) n
+        WHERE n.serial <> '' AND NOT EXISTS (SELECT 1 FROM media h WHERE h.serial = n.serial)
+        GROUP BY n.serial ORDER BY n.serial LIMIT $1
+        """,
+        limit,
+    )
+    return [
+        (row["serial"], [Place(device_id=place[0], device_ref=place[1], refurbisher=place[2]) for place in row["places"]])
+        for row in rows
+    ]
+
+
+async def disputes(tx: Tx, refurbisher: str | None, limit: int = 50) -> list[tuple[UUID, Holding]]:
+    """Media that a device of this workshop names while another has them."""
+    found = await MEDIA.find(
+        tx,
+        """disputed <> '[]' AND ($1::text IS NULL OR disputed @> jsonb_build_array(jsonb_build_object('refurbisher', $1::text)))
+        ORDER BY serial LIMIT $2""",
+        refurbisher,
+        limit,
+    )
+    return [(medium_id, row.state) for medium_id, row in found.items()]
+
+
+async def holding(tx: Tx, serial: str) -> tuple[UUID, Holding] | None:
+    """What is kept of the medium with this serial number, and whether it left its holder."""
+    found = await MEDIA.load(tx, [medium_stream(serial)])
+    return next(((medium_id, row.state) for medium_id, row in found.items()), None)
 
 
 async def in_lot(tx: Tx, refurbisher: str | None, lot: str, limit: int = 240) -> list[tuple[UUID, Device]]:

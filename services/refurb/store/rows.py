@@ -2,16 +2,20 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 from uuid import UUID
 
 from services.refurb.domain.arrival import Arrival, Capacity
 from services.refurb.domain.consignment import Consignment, EvidenceUse
 from services.refurb.domain.device import Device
+from services.refurb.domain.holding import Holding
 from services.refurb.domain.receipt import Receipt
+from shared.aggregate import Versioned
 from shared.db import Tx
-from shared.rows import Rows
+from shared.rows import Column, Rows
 
 DEVICES = Rows("devices", Device)
 ARRIVALS = Rows("arrivals", Arrival)
@@ -20,9 +24,42 @@ RECEIPTS = Rows("receipts", Receipt)
 CONSIGNMENTS = Rows("consignments", Consignment)
 EVIDENCE_USES = Rows("evidence_uses", EvidenceUse)
 
-EXCEPTION = """(d.blocked IS NOT NULL OR jsonb_typeof(d.audit) = 'object'
-    AND (d.model IS NULL OR d.audit -> 'media' @> '[{"serial": null}]'))"""
-"""What `Device.exception` tells, in SQL."""
+
+class Media(Rows):
+    """Where media are, each with whether its holder still names it: `Holding.left` is of the device's row, in the same moment."""
+
+    @cached_property
+    def columns(self) -> list[Column]:
+        return [column for column in super().columns if column.name != "left"]
+
+    async def load(self, tx: Tx, ids: Sequence[UUID]) -> dict[UUID, Versioned]:
+        """Fetch those of `ids` that are known. Before its first audit, a device has what it was said to have."""
+        found = await super().load(tx, ids)
+        left = await tx.connection.fetch(
+            """
+            SELECT m.id FROM media m JOIN devices d ON d.id = m.holder WHERE m.id = ANY ($1::uuid[])
+              AND jsonb_typeof(d.audit) = 'object'
+              AND NOT d.audit -> 'media' @> jsonb_build_array(jsonb_build_object('serial', m.serial))
+            """,
+            list(found),
+        )
+        for (medium_id,) in left:
+            found[medium_id] = Versioned(replace(found[medium_id].state, left=True), found[medium_id].version)
+        return found
+
+
+MEDIA = Media("media", Holding)
+
+DISPUTED = (
+    """d.id IN (SELECT (p ->> 'device_id')::uuid FROM media m, jsonb_array_elements(m.disputed) p WHERE m.disputed <> '[]')"""
+)
+"""An audit of it was refused: it names a medium that another device has."""
+SHARED = """EXISTS (SELECT 1 FROM devices o WHERE upper(o.serial) = upper(d.serial) AND o.id <> d.id
+    AND o.status IN ('received', 'ready') AND ($1::text IS NULL OR o.refurbisher = d.refurbisher))"""
+"""Another device that is here bears its serial number: one was read wrongly, or is told twice. Settled by people, never merged."""
+EXCEPTION = f"""(d.blocked IS NOT NULL OR jsonb_typeof(d.audit) = 'object'
+    AND (d.model IS NULL OR d.audit -> 'media' @> '[{{"serial": null}}]') OR {DISPUTED} OR {SHARED})"""
+"""What `Device.exception` tells, in SQL, and what no device can know of another."""
 VIEWS: Mapping[str, str] = {
     "a-traiter": f"d.status = 'received' AND {EXCEPTION}",
     "en-cours": f"d.status = 'received' AND NOT {EXCEPTION}",
@@ -56,17 +93,36 @@ async def counts(tx: Tx, refurbisher: str | None) -> dict[str, int]:
     return {name: int(row[name]) for name in VIEWS} if row else {}
 
 
-async def device_called(tx: Tx, refurbisher: str | None, typed: str) -> list[UUID]:
-    """Devices by their reference or serial number, as a scan gives it."""
+async def devices_called(tx: Tx, refurbisher: str | None, typed: str, limit: int = 50) -> list[tuple[UUID, Device, datetime]]:
+    """Devices by their reference or serial number, as a scan gives it, each with the moment of its last event."""
     rows = await tx.connection.fetch(
         """
-        SELECT id FROM devices WHERE (upper(device_ref) = $2 OR upper(serial) = $2) AND status <> 'expected'
-          AND ($1::text IS NULL OR refurbisher = $1) ORDER BY id LIMIT 5
+        SELECT d.*, e.at FROM devices d JOIN events e ON e.stream = d.id AND e.version = d.version
+        WHERE (upper(d.device_ref) = $2 OR upper(d.serial) = $2) AND d.status <> 'expected'
+          AND ($1::text IS NULL OR d.refurbisher = $1) ORDER BY d.device_ref, d.id LIMIT $3
         """,
         refurbisher,
         typed.strip().upper(),
+        limit,
     )
-    return [row["id"] for row in rows]
+    return [(row["id"], DEVICES.read(row).state, row["at"]) for row in rows]
+
+
+async def sharing(tx: Tx, refurbisher: str | None, ids: Sequence[UUID]) -> dict[UUID, list[tuple[UUID, str]]]:
+    """Of each of these devices, the others that are here under its serial number (id and reference)."""
+    rows = await tx.connection.fetch(
+        """
+        SELECT d.id, o.id AS other, o.device_ref FROM devices d JOIN devices o ON upper(o.serial) = upper(d.serial) AND o.id <> d.id
+        WHERE d.id = ANY ($2::uuid[]) AND d.status IN ('received', 'ready') AND o.status IN ('received', 'ready')
+          AND ($1::text IS NULL OR o.refurbisher = $1) ORDER BY o.device_ref, o.id LIMIT 500
+        """,
+        refurbisher,
+        list(ids),
+    )
+    found: dict[UUID, list[tuple[UUID, str]]] = {}
+    for row in rows:
+        found.setdefault(row["id"], []).append((row["other"], row["device_ref"]))
+    return found
 
 
 async def history(tx: Tx, stream: UUID) -> list[tuple[datetime, str, str]]:
