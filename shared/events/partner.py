@@ -85,6 +85,8 @@ class ConsignmentReceived(OfConsignment):
     type: ClassVar[str] = "partner.consignment_received.v1"
 
     counted: int = Field(ge=0, le=100_000)
+    corrects: int | None = Field(None, ge=0, le=100_000)
+    """The count that you said before and that this one replaces. Another count without it is rejected (`count_differs`)."""
 
 
 class ConsignmentRefused(OfConsignment):

@@ -275,6 +275,8 @@ class ConsignmentReceived(Event):
     donation_id: UUID
     refurbisher: str
     counted: int = Field(ge=0)
+    corrects: int | None = None
+    """It counted again: this is the number that `counted` replaces. Null: the first count."""
 
 
 class ConsignmentTurnedDown(Event):

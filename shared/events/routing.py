@@ -108,6 +108,8 @@ class ConsignmentDelivered(Event):
     """Devices that the donor had declared for this consignment."""
     planned: date | None = None
     """The day its collection had been planned for, by which lateness is told."""
+    corrects: int | None = None
+    """The refurbisher counted again: the number that `counted` replaces. Null: it arrived."""
 
 
 class ConsignmentRefused(Event):

@@ -1,5 +1,7 @@
 """What is known of consignments and devices, and when all of them are settled."""
 
+from datetime import timedelta
+
 import pytest
 
 from services.certs.app import CUSTODY, HELD
@@ -45,8 +47,9 @@ def test_routing_and_refurb_may_come_in_either_order() -> None:
 
 
 def test_a_new_count_replaces_the_old_one() -> None:
-    recounted = COUNTED.model_copy(update={"counted": 4})
-    given(CUSTODY, OPENED, COUNTED).when(NoteCustody(id=HERE, fact=recounted)).then(recounted).leaves(counted=4)
+    recounted = COUNTED.model_copy(update={"counted": 4, "received_at": AT + timedelta(days=3)})
+    scene = given(CUSTODY, OPENED, COUNTED).when(NoteCustody(id=HERE, fact=recounted)).then(recounted)
+    scene.leaves(counted=4, received_at=AT)
 
 
 def test_the_last_word_on_a_medium_counts_whichever_way_it_goes() -> None:

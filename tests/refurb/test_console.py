@@ -105,16 +105,44 @@ async def test_a_consignment_is_received_by_page_once(scene: Scene) -> None:
         for _ in range(2):
             said = await people.post(f"/refurb/envois/{consignment}/recu", data={"counted": "1", "id": form[1]})
             assert (said.status_code, said.headers["location"]) == (303, "/refurb/envois?dit=recu")
-        assert await scene.receipt(form[1]) == {"outcome": "accepted", "faults": [], "evidence": []}
+        assert await scene.receipt(f"{form[1]}-1") == {"outcome": "accepted", "faults": [], "evidence": []}
         listed = (await people.get("/refurb/envois")).text
         assert fr("1 de moins que déclaré") in listed
         assert fr("1 à identifier") in listed
-    assert await scene.count("receipts", "report_id = $1", form[1]) == 1
+    assert await scene.count("receipts", "report_id = $1", f"{form[1]}-1") == 1
     async with signed(scene, "partner:ares") as others:
         assert (await others.get(f"/refurb/envois/{consignment}")).status_code == 404
         assert (await others.post(f"/refurb/envois/{consignment}/recu", data={"counted": "1"})).status_code == 404
     async with signed(scene, "staff") as staff:
         assert (await staff.post(f"/refurb/envois/{consignment}/recu", data={"counted": "1"})).status_code == 403
+
+
+async def test_a_count_is_corrected_by_page_and_never_lost(scene: Scene) -> None:
+    consignment = await scene.assigned()
+    address = f"/refurb/envois/{consignment}"
+    async with signed(scene, "partner:trira") as people:
+        page = await people.get(address)
+        form = FORM.search(page.text)
+        assert form
+        assert page.headers["cache-control"] == "no-store"
+        await people.post(f"{address}/recu", data={"counted": "25", "id": form[1]})
+        await scene.receipt(f"{form[1]}-25")
+        back = await people.post(f"{address}/recu", data={"counted": "26", "id": form[1]})
+        assert (back.status_code, 'value="26"' in back.text, 'name="corrects" value="25"' in back.text) == (422, True, True)
+        assert fr("Vous aviez compté 25 : ce compte est gardé. Pour le corriger en 26, validez ci-dessous.") in back.text
+        late = await people.post(f"{address}/refus", data={"reason": "closed", "id": form[1]})
+        assert (late.status_code, fr("il ne peut plus être refusé") in late.text) == (422, True)
+        await people.post(f"{address}/recu", data={"counted": "26", "corrects": "25", "id": form[1]})
+        assert (await scene.receipt(f"{form[1]}-26"))["outcome"] == "accepted"
+        assert 'name="corrects" value="26"' in (await people.get(address)).text
+    said = {"consignment_id": str(consignment), "counted": 27}
+    assert (await scene.say("consignment_received", {**said, "corrects": 25}))["faults"] == [("/counted", "count_differs")]
+    await scene.accepted("consignment_received", {**said, "corrects": 26})
+    found = await scene.site.desk.pool.fetch(
+        "SELECT data FROM events WHERE stream = $1 ORDER BY version", stream_id("arrival", consignment)
+    )
+    counts = [(json.loads(row["data"])["counted"], json.loads(row["data"])["corrects"]) for row in found]
+    assert counts == [(25, None), (26, 25), (27, 26)]
 
 
 async def test_a_consignment_is_refused_by_page(scene: Scene) -> None:
@@ -124,7 +152,7 @@ async def test_a_consignment_is_refused_by_page(scene: Scene) -> None:
         assert form
         assert (await people.post(f"/refurb/envois/{consignment}/refus", data={"id": form[1]})).status_code == 422
         await people.post(f"/refurb/envois/{consignment}/refus", data={"id": form[1], "reason": "no_capacity"})
-        assert (await scene.receipt(form[1]))["outcome"] == "accepted"
+        assert (await scene.receipt(f"{form[1]}-no_capacity"))["outcome"] == "accepted"
         assert fr("Refusé par l'atelier") in (await people.get("/refurb/envois")).text
 
 

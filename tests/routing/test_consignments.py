@@ -127,7 +127,7 @@ def test_the_refurbisher_may_be_quicker_than_the_driver() -> None:
 
 def test_the_refurbishers_corrected_count_is_taken() -> None:
     scene = given(CONSIGNMENT, ASSIGNED, SCHEDULED, DELIVERED).when(DeliverConsignment(id=ID, counted=12))
-    scene.then(ConsignmentDelivered(counted=12, declared=12, planned=DAY)).leaves(delivered=12)
+    scene.then(ConsignmentDelivered(counted=12, declared=12, planned=DAY, corrects=11)).leaves(delivered=12)
 
 
 def test_a_missed_collection_asks_for_another_day_once() -> None:

@@ -29,6 +29,7 @@ TOPICS = {"routing.consignments": "refurbishers", "refurb.devices": "refurbisher
         (assigned(), MONDAY, {"assigned": 12}),
         (ConsignmentEnded(reason="refused", declared=12), MONDAY, {"given_back": 12}),
         (ConsignmentDelivered(counted=9), MONDAY, {"arrived": 9, "deliveries": 1, "late": 0, "late_days": 0}),
+        (ConsignmentDelivered(counted=7, corrects=9), MONDAY, {"arrived": -2}),
         (
             ConsignmentDelivered(counted=9, planned=MONDAY.date() - timedelta(days=7)),
             MONDAY,
@@ -43,7 +44,17 @@ TOPICS = {"routing.consignments": "refurbishers", "refurb.devices": "refurbisher
         (DeviceScrapped(consignment_id=uuid4(), donation_id=uuid4(), reason="broken"), MONDAY, {"scrapped": 1}),
         (ConsignmentScheduled(collection_date=MONDAY.date()), MONDAY, {}),
     ],
-    ids=["assigned", "given back", "no day", "the last day in time", "three days late", "missed", "scrapped", "says nothing"],
+    ids=[
+        "assigned",
+        "given back",
+        "no day",
+        "counted again",
+        "the last day in time",
+        "three days late",
+        "missed",
+        "scrapped",
+        "says nothing",
+    ],
 )
 def test_what_an_event_adds(event: Event, at: datetime, expected: dict[str, int]) -> None:
     assert adds(event, at, delivered_within_days=7) == expected

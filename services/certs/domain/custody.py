@@ -243,8 +243,9 @@ def evolve_custody(custody: Custody, event: CustodyEvent) -> Custody:
                 required_class=event.required_class,
                 declared=event.declared,
             )
-        case CustodyCounted():
-            return replace(custody, consignment_id=event.consignment_id, counted=event.counted, received_at=event.received_at)
+        case CustodyCounted():  # a corrected count says nothing of the day it came
+            received_at = custody.received_at or event.received_at
+            return replace(custody, consignment_id=event.consignment_id, counted=event.counted, received_at=received_at)
         case CustodyEnded():
             return replace(custody, consignment_id=event.consignment_id, ended=event.reason)
         case _:

@@ -18,6 +18,7 @@ class ReceiveConsignment:
     donation_id: UUID
     refurbisher: str
     counted: int
+    corrects: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,17 +44,19 @@ class Arrival:
 
 
 def decide(arrival: Arrival, command: ReceiveConsignment | TurnDownConsignment) -> list[ArrivalEvent]:
-    """The first word stands: a count or a refusal told twice yields nothing, another one is refused."""
+    """The first word stands: told twice it yields nothing, another is refused. A count that names the one it replaces is a correction."""
     same = {"consignment_id": command.consignment_id, "donation_id": command.donation_id, "refurbisher": command.refurbisher}
     match command:
-        case ReceiveConsignment(counted=counted):
+        case ReceiveConsignment(counted=counted, corrects=corrects):
             if arrival.status == "turned_down":
                 raise Refused("consignment_turned_down", where="/consignment_id")
             if arrival.status == "expected":
                 return [ConsignmentReceived(**same, counted=counted)]
-            if arrival.counted != counted:
+            if arrival.counted == counted:
+                return []
+            if arrival.counted != corrects:
                 raise Refused("count_differs", where="/counted", known=arrival.counted)
-            return []
+            return [ConsignmentReceived(**same, counted=counted, corrects=corrects)]
         case TurnDownConsignment(reason=reason):
             if arrival.status == "received":
                 raise Refused("consignment_already_received", where="/consignment_id")

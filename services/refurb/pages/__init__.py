@@ -50,7 +50,7 @@ Looks = Annotated[Visitor, Depends(visitor)]
 
 
 def show(desk: Desk, request: Request, template: str, who: Visitor | None, status: int = 200, **context: Any) -> Response:
-    """Answer with a page, its frame filled in."""
+    """Answer with a page, its frame filled in. Never stored: Back asks anew, so no form comes again with an id that has served."""
     known = desk.state["refurbishers"].get(who.refurbisher, {}) if who else {}
     place = f"{known['name']}, {known['town']}" if known else "Tous les ateliers" if who else ""
     pages: Pages = desk.state["pages"]
@@ -62,6 +62,7 @@ def show(desk: Desk, request: Request, template: str, who: Visitor | None, statu
         here=request.url.path,
         signed_in=who is not None,
         staff=bool(who and not known),
+        headers={"Cache-Control": "no-store"},
         **context,
     )
 

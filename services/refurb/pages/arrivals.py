@@ -63,7 +63,10 @@ def new_id() -> str:
 
 
 def the_id(given: str) -> str:
-    """The id that the form came with. Anything else that was put there is no id of ours."""
+    """The id that the form came with. Anything else that was put there is no id of ours.
+
+    A message adds to it what it says, where a form may come twice with something else: that is another message.
+    """
     try:
         return str(UUID(given))
     except ValueError:
@@ -138,11 +141,12 @@ def one(
     row: Mapping[str, Any],
     status: int = 200,
     *,
-    typed: str = "",
+    typed: str | None = None,
     errors: Mapping[str, str] | None = None,
     ask: str = "",
+    stop: str = "",
 ) -> Response:
-    """The page of one consignment."""
+    """The page of one consignment. `stop`: why what was just sent cannot be, when no field can be mended."""
     return show(
         desk,
         request,
@@ -154,6 +158,7 @@ def one(
         typed=typed,
         errors=errors or {},
         ask=ask or new_id(),
+        stop=stop,
         reasons=list(REASONS.items()),
         speaks=who.refurbisher is not None,
     )
@@ -166,22 +171,26 @@ async def arrived(
     desk: At,
     who: Speaks,
     counted: Annotated[str, Form()] = "",
+    corrects: Annotated[str, Form()] = "",
     id: Annotated[str, Form()] = "",  # noqa: A002 the name of the field
 ) -> Response:
-    """It is here, and counted."""
+    """It is here, and counted; or it was counted again, and the form names the count that it replaces."""
     row = await known(desk, who, consignment_id)
-    number = counted.strip()
+    number, before = counted.strip(), row["counted"]
+    if row["arrival"] == "turned_down":
+        stop = "Vous avez refusé cet envoi. Prévenez l'équipe s'il est quand même arrivé."
+        return one(desk, request, who, row, 422, stop=stop)
+    wrong = ""
     if not whole(number):
-        wrong = {"counted": "Écrivez le nombre d'appareils en chiffres, par exemple 12."}
-        return one(desk, request, who, row, 422, typed=counted[:20], errors=wrong, ask=the_id(id))
-    await tell(
-        desk,
-        who,
-        "consignment_received",
-        str(consignment_id),
-        {"consignment_id": str(consignment_id), "counted": int(number)},
-        the_id(id),
-    )
+        wrong = "Écrivez le nombre d'appareils en chiffres, par exemple 12."
+    elif before is not None and int(number) != before and corrects != str(before):
+        wrong = f"Vous aviez compté {before} : ce compte est gardé. Pour le corriger en {int(number)}, validez ci-dessous."
+    if wrong:
+        return one(desk, request, who, row, 422, typed=counted[:20], errors={"counted": wrong}, ask=the_id(id))
+    said: dict[str, Any] = {"consignment_id": str(consignment_id), "counted": int(number)}
+    if whole(corrects):
+        said["corrects"] = int(corrects)
+    await tell(desk, who, "consignment_received", str(consignment_id), said, f"{the_id(id)}-{int(number)}")
     return RedirectResponse("/refurb/envois?dit=recu", 303)
 
 
@@ -196,11 +205,14 @@ async def refused(
 ) -> Response:
     """The workshop cannot take it: it goes to another one."""
     row = await known(desk, who, consignment_id)
+    if row["counted"] is not None:
+        stop = "Vous avez déjà dit que cet envoi est arrivé : il ne peut plus être refusé."
+        return one(desk, request, who, row, 422, stop=stop)
     if reason not in REASONS:
         wrong = {"reason": "Choisissez un motif."}
         return one(desk, request, who, row, 422, errors=wrong, ask=the_id(id))
     said = {"consignment_id": str(consignment_id), "reason": reason}
-    await tell(desk, who, "consignment_refused", str(consignment_id), said, the_id(id))
+    await tell(desk, who, "consignment_refused", str(consignment_id), said, f"{the_id(id)}-{reason}")
     return RedirectResponse("/refurb/envois?dit=refus", 303)
 
 

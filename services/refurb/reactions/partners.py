@@ -87,6 +87,7 @@ class Partners:
                 donation_id=donation(known),
                 refurbisher=message.cell,
                 counted=said.counted,
+                corrects=said.corrects,
             ),
             accept(message),
         ]

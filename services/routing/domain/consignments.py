@@ -200,7 +200,8 @@ def decide(consignment: Consignment, command: ConsignmentCommand) -> list[Routin
             if consignment.delivered == counted:
                 return []
             # another number is the refurbisher's corrected word
-            return [ConsignmentDelivered(counted=counted, declared=consignment.devices, planned=consignment.collection_date)]
+            about = {"declared": consignment.devices, "planned": consignment.collection_date, "corrects": consignment.delivered}
+            return [ConsignmentDelivered(counted=counted, **about)]
         case RefuseConsignment(reason=reason):
             if consignment.status == "refused":
                 return []

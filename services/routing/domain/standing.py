@@ -29,6 +29,8 @@ def adds(event: Event, at: datetime, delivered_within_days: int) -> dict[str, in
             return {"assigned": sum(declared.values())}
         case ConsignmentEnded(declared=declared):
             return {"given_back": declared or 0}
+        case ConsignmentDelivered(counted=counted, corrects=int(before)):
+            return {"arrived": counted - before}
         case ConsignmentDelivered(counted=counted, planned=planned):
             late_days = max(0, (at.date() - planned).days - delivered_within_days) if planned else 0
             return {"arrived": counted, "deliveries": 1, "late": int(late_days > 0), "late_days": late_days}
