@@ -16,6 +16,10 @@ from tests.refurb.samples import ERASURE, case, evidence, judged, log
 LABELLED = sorted(folder.name[:3] for folder in ERASURE.glob("d*"))
 
 
+SDA = b"[2026/11/23 09:36:59]  notice: Found /dev/sda,  ATA, WDC WD5000AZLX-08K2TA0,  67 MB, S/N=WD-WCAYU1220417"
+ABORTED = b"Nwipe was aborted by the user. Check the summary table for the drive status."
+
+
 @pytest.mark.parametrize("name", LABELLED)
 def test_a_labelled_case_is_judged_as_its_label_says(name: str) -> None:
     labelled, files = case(name)
@@ -156,6 +160,14 @@ def test_a_run_that_just_stops_after_a_good_one_is_a_failure() -> None:
         (b"warning: modprobe command not found.", b"warning: *** HIDDEN SECTORS DETECTED ! *** on /dev/sda", "capacity_short"),
         (b"Nwipe successfully completed. See", b"Nwipe completed. See", "truncated"),
         (b"[2026/11/23 09:37:01]  notice: Verifying", b"[2026/11/23 09:36:01]  notice: Verifying", "contradictory"),
+        (b"| 00:00:02 |", b"| 02:33:20 |", "contradictory"),
+        (b"for details.", b"for details.\n[2026/11/23 09:37:03]   error: Unable to write to /dev/sda", "contradictory"),
+        (b"for details.", b"for details.\n[2026/11/23 09:37:03]   fatal: Write error", "contradictory"),
+        (b"for details.", b"for details.\n[2026/11/23 09:37:03] warning: [FAILURE] of something", "contradictory"),
+        (b"for details.", b"for details.\n[2026/11/23 09:37:03]    info: a word more", "ok"),
+        (b"for details.", b"for details.\n[2026/11/23 09:37:03]    info: " + ABORTED, "contradictory"),
+        (SDA, SDA + b"\n" + SDA.replace(b"sda", b"sdb"), "contradictory"),
+        (SDA, SDA + b"\n" + SDA.replace(b"sda", b"sdb").replace(b"S/N=WD", b"S/N=XX"), "ok"),
     ],
 )
 def test_what_a_report_says_against_itself_counts(old: bytes, new: bytes, reason: str) -> None:

@@ -54,7 +54,7 @@ TITLE = re.compile(r"\*+ (Error Summary|Erasure Summary|Drive Status) \*+")
 ROWS = {
     "Error Summary": re.compile(r"(?=.{10} \|)([! ]) +(\S+) \| +(\d+) \| +(\d+) \| +(\d+)"),
     "Erasure Summary": re.compile(r"(?=.{10} \|)([! ]) +(\S+) \| +(\d+) \| +(\d+) \| +(\d+\.\d+)%"),
-    "Drive Status": re.compile(r"(?=.{10} \|)([! ]) +(\S+) \|(.{8})\| +\d+ [KMGTPE]?B/s \| \d\d:\d\d:\d\d \| (.*)/(.*)"),
+    "Drive Status": re.compile(r"(?=.{10} \|)([! ]) +(\S+) \|(.{8})\| +\d+ [KMGTPE]?B/s \| (\d\d:\d\d:\d\d) \| (.*)/(.*)"),
 }
 TOTAL = re.compile(TIME + r"Total Throughput +\d+ [KMGTPE]?B/s, (.*), (\d+)R\+(B|NB)\+(NV|VL|VA)")
 CLOSINGS = {
@@ -115,11 +115,11 @@ class Run:
 
     @property
     def fragment(self) -> bool:
-        """Not a whole start of the tool: its beginning is missing, or it found no medium and yet went on."""
+        """Not a whole start of the tool: its beginning is missing, or it found no medium and yet went on. An error after the end is one."""
         touched = any(drive.touched for drive in self.drives.values())
         if "banner" in self.options:
             return not self.drives
-        return touched or bool(self.totals) or self.closing is not None or bool(self.titles)
+        return touched or bool(self.totals or self.titles) or self.closing is not None or self.loose_error is not None
 
 
 def looks_like(text: str) -> bool:
@@ -269,7 +269,7 @@ def facts_of(run: Run, lines: list[str]) -> Iterator[ErasureRun]:
 
 
 def in_table(drive: Drive) -> list[str]:
-    return [row[4].strip() for _, row in drive.rows.get("Drive Status", [])]
+    return [row[5].strip() for _, row in drive.rows.get("Drive Status", [])]
 
 
 def legible(serial: str) -> bool:
@@ -296,7 +296,7 @@ def outcome_of(run: Run, drive: Drive) -> tuple[str, int | None]:
         return (
             ("contradictory", status[1][0]) if many else ("truncated", drive.steps[-1].line if drive.steps else drive.complaint)
         )
-    number, (flag, _, word, model, _) = status[0]
+    number, (flag, _, word, lasted, model, _) = status[0]
     if word == "UABORTED":
         return "aborted", number
     if word != " Erased ":
@@ -316,7 +316,17 @@ def outcome_of(run: Run, drive: Drive) -> tuple[str, int | None]:
     invoked = [step for step in drive.steps if step.name == "invoke"]
     if len(invoked) == 1 and invoked[0].args[0].startswith("Verify "):
         return "not_an_erasure", invoked[0].line
+    own = {found[1] for found in drive.found if legible(found[1])}  # of two media with one number, neither is known
+    twin = any(other is not drive and own & {found[1] for found in other.found} for other in run.drives.values())
+    if twin or (drive.steps and hurried(drive.steps[0].at, drive.steps[-1].at, lasted)):
+        return "contradictory", number
     return whole(run, drive, model.strip())
+
+
+def hurried(first: datetime, last: datetime, lasted: str) -> bool:
+    """Whether the table claims more than twice the time that passed between the lines. It counts more than they show, never that much."""
+    hours, minutes, seconds = map(int, lasted.split(":"))
+    return 2 * (last - first).total_seconds() + 1 < 3600 * hours + 60 * minutes + seconds
 
 
 def closes_well(run: Run) -> bool:
