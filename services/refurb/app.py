@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import get_args
 
 from services.refurb import jobs, pages, web
-from services.refurb.domain import arrival, consignment, device, grading, holding, judge, life, receipt
+from services.refurb.domain import arrival, consignment, device, grading, holding, judge, life, receipt, whereabouts
 from services.refurb.pages import arrivals, devices, labels, media, records, reports, rules
 from services.refurb.reactions.house import reactions
 from services.refurb.reactions.partners import Partners, refers
@@ -17,6 +17,7 @@ from services.refurb.store import (
     EVIDENCE_USES,
     MEDIA,
     RECEIPTS,
+    WHEREABOUTS,
     Book,
     Evidence,
     ObjectStore,
@@ -97,6 +98,15 @@ MEDIUM = Aggregate(
     topic=own,
     rows=MEDIA,
 )
+MOVES = Aggregate(
+    name="whereabouts",
+    events=(whereabouts.DeviceMoved,),
+    new=whereabouts.Whereabouts(),
+    decide=whereabouts.decide,
+    evolve=whereabouts.evolve,
+    topic=own,
+    rows=WHEREABOUTS,
+)
 AGGREGATES: Aggregates = {
     **dict.fromkeys(get_args(device.Command), DEVICE),
     **dict.fromkeys((arrival.ReceiveConsignment, arrival.TurnDownConsignment), ARRIVAL),
@@ -105,6 +115,7 @@ AGGREGATES: Aggregates = {
     **dict.fromkeys(get_args(consignment.Command), CONSIGNMENT),
     consignment.ClaimEvidence: EVIDENCE_USE,
     **dict.fromkeys(get_args(holding.Command), MEDIUM),
+    whereabouts.MoveDevice: MOVES,
 }
 
 
@@ -137,6 +148,7 @@ def build(settings: RefurbSettings) -> Service:
         hears={
             "routing.consignments": "refurbishers",
             "refurb.inbound": "refurbishers",
+            "distribution.stock": "regions",
             "distribution.sales": "regions",
         },
         tells={"refurb.devices": "refurbishers", "refurb.receipts": "refurbishers"},

@@ -223,6 +223,14 @@ CREATE TABLE vault (
     at timestamp with time zone NOT NULL
 );
 
+CREATE TABLE whereabouts (
+    id uuid NOT NULL,
+    version integer NOT NULL,
+    device_id uuid NOT NULL,
+    step text NOT NULL,
+    CONSTRAINT whereabouts_step_check CHECK ((step = ANY (ARRAY['workshop'::text, 'shipped'::text, 'delivered'::text])))
+);
+
 ALTER TABLE ONLY arrivals
     ADD CONSTRAINT arrivals_consignment_id_key UNIQUE (consignment_id);
 
@@ -285,6 +293,12 @@ ALTER TABLE ONLY skipped
 
 ALTER TABLE ONLY vault
     ADD CONSTRAINT vault_pkey PRIMARY KEY (person);
+
+ALTER TABLE ONLY whereabouts
+    ADD CONSTRAINT whereabouts_device_id_key UNIQUE (device_id);
+
+ALTER TABLE ONLY whereabouts
+    ADD CONSTRAINT whereabouts_pkey PRIMARY KEY (id);
 
 CREATE INDEX consignments_by_donor ON consignments USING btree (donor) WHERE (donor IS NOT NULL);
 

@@ -17,7 +17,7 @@ TELLS = {
 HEARS = {
     "intake": {"routing.consignments", "refurb.devices", "certs.certificates", "distribution.sales"},
     "routing": {"intake.donations", "refurb.devices"},
-    "refurb": {"routing.consignments", "refurb.inbound", "distribution.sales"},
+    "refurb": {"routing.consignments", "refurb.inbound", "distribution.stock", "distribution.sales"},
     "certs": {"routing.consignments", "refurb.devices"},
     "distribution": {"refurb.devices"},
 }

@@ -69,6 +69,9 @@ def test_each_state_has_its_status_in_the_charitys_system() -> None:
     }
     assert {name: statuses.charity_status(device) for name, device in said.items()} == {name: name for name in said}
     assert statuses.charity_status(after(*ready, SOLD, begun)) == "SAV"
+    where = {"workshop": "PRET_A_COMMANDER", "shipped": "EN_COURS_DE_LIVRAISON", "delivered": "PRET_A_DISTRIBUER"}
+    assert {step: statuses.charity_status(after(*ready), step) for step in where} == where  # type: ignore[arg-type]
+    assert statuses.charity_status(after(*ready, SOLD), "delivered") == "DISTRIBUE"
     assert statuses.charity_status(after(RECEIVED, lost)) is None
     assert statuses.charity_status(Device()) is None
     assert set(statuses.TELL) == set(statuses.CharityStatus.__args__)  # type: ignore[attr-defined]

@@ -9,6 +9,7 @@ from datetime import datetime
 from services.refurb.domain.device import Device
 from services.refurb.domain.readers.records import FIELDS
 from services.refurb.domain.statuses import charity_status
+from services.refurb.domain.whereabouts import Step
 
 GB = 1_000_000_000
 TYPES: Mapping[str, str] = {
@@ -30,14 +31,14 @@ SYSTEMS: Mapping[str, str] = {
 Cell = str | int | None
 
 
-def record(device: Device, changed_at: datetime) -> dict[str, Cell]:
+def record(device: Device, changed_at: datetime, step: Step = "workshop") -> dict[str, Cell]:
     """One device. Sizes in GB (10^9), memory in GiB, as tec.tech counts them."""
     audit, phone = device.audit, device.device_type in {"smartphone", "tablet"}
     disks = list(audit.media) if audit else []
     imeis = [m.serial for m in disks if m.kind == "phone"]
     row: dict[str, Cell] = dict.fromkeys(FIELDS)
     row |= {
-        "statut": charity_status(device),
+        "statut": charity_status(device, step),
         "typeMateriel": TYPES.get(device.device_type or ""),
         "numeroSerie": device.serial,
         "IMEI1": imeis[0] if imeis else None,

@@ -148,6 +148,7 @@ def fault(
     """One fault with its hint. A code without a hint of its own shows itself."""
     text = hints.get(code) or hints.get("other", "{code}")
     named = {name: plain(value) for name, value in (detail or {}).items()} | {"code": code}
+    named |= {name: hints[f"value_{value}"] for name, value in named.items() if f"value_{value}" in hints}
     return Fault(where=where, code=code, hint=text.format_map(Open(named)), evidence=evidence)
 
 

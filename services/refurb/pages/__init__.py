@@ -22,6 +22,14 @@ from shared.ui.access import STAFF, Denied
 router = APIRouter(prefix="/refurb", include_in_schema=False)
 KEYS: Mapping[str, str] = {"partner.capacity_declared.v1": "le nom court de l'atelier"}
 
+SETTLED: Mapping[str, str] = {
+    "sold": "Il est vendu : ce qui a été prouvé est réglé, et un rapport n'y change plus rien. S'il revient, l'atelier le dit d'abord.",
+    "in_repair": "Il est en réparation sous garantie, avec les données de son propriétaire : aucun rapport n'est attendu.",
+    "scrapped": "Il est au rebut : un rapport n'y change plus rien.",
+    "lost": "Il est introuvable. Quand il est retrouvé, l'atelier le dit d'abord, puis dépose le rapport.",
+}
+"""States in which no report has an effect, and why."""
+
 
 @dataclass(frozen=True, slots=True)
 class Visitor:

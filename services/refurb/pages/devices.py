@@ -17,7 +17,8 @@ from services.refurb.domain.device import Device, Finding
 from services.refurb.domain.holding import Holding
 from services.refurb.domain.receipt import Open
 from services.refurb.domain.statuses import charity_status
-from services.refurb.pages import Looks, named, show
+from services.refurb.domain.whereabouts import Step
+from services.refurb.pages import SETTLED, Looks, named, show
 from services.refurb.store import DEVICES, Evidence, boards, rows
 from shared.desk import Desk
 from shared.events.base import Medium
@@ -78,6 +79,12 @@ POINTS: Mapping[str, str] = {
     "nvme": "Disque NVMe",
     "caps": "Plafonds de la règle",
 }
+PLACES: Mapping[Step, tuple[str, str] | None] = {
+    "workshop": None,
+    "shipped": ("info", "En livraison"),
+    "delivered": ("ok", "Chez la structure"),
+}
+"""Where a ready device is, as a badge."""
 BATTERIES: Mapping[str, str] = {"ok": "bonne", "worn": "usée", "missing": "absente"}
 
 
@@ -90,7 +97,9 @@ async def queue(request: Request, desk: At, who: Looks, vue: str = "a-traiter", 
         listed = found or await rows.devices(tx, who.refurbisher, view)
         counts = await rows.counts(tx, who.refurbisher)
         elsewhere = held_elsewhere(await boards.disputes(tx, who.refurbisher))
-        shared = await rows.sharing(tx, who.refurbisher, [device_id for device_id, _, _ in listed])
+        ids = [device_id for device_id, _, _ in listed]
+        shared = await rows.sharing(tx, who.refurbisher, ids)
+        where = await rows.steps(tx, ids)
     if len(found) == 1:
         return RedirectResponse(f"/refurb/appareils/{found[0][0]}", 303)
     missing = (
@@ -105,6 +114,7 @@ async def queue(request: Request, desk: At, who: Looks, vue: str = "a-traiter", 
             "atelier": named(desk, device.refurbisher),
             **kept_back(desk, device_id, device, elsewhere, shared),
             "gone": scrapped(desk, device),
+            "place": PLACES[where.get(device_id, "workshop")],
             "since": at,
         }
         for device_id, device, at in listed
@@ -185,6 +195,7 @@ async def device_page(device_id: UUID, request: Request, desk: At, who: Looks) -
         sent = await boards.sent(tx, row.state.consignment_id) if row else None
         elsewhere = held_elsewhere(await boards.disputes(tx, who.refurbisher)).get(device_id, ())
         shared = (await rows.sharing(tx, who.refurbisher, [device_id])).get(device_id, ())
+        step = (await rows.steps(tx, [device_id])).get(device_id, "workshop")
     if row is None or not who.may_see(row.state):
         raise HTTPException(404)
     device: Device = row.state
@@ -204,7 +215,9 @@ async def device_page(device_id: UUID, request: Request, desk: At, who: Looks) -
         scrapped=scrapped(desk, device),
         unproven=len([m for m in media if m["state"] != "ok"]),
         steps=steps(desk.state["scrapped"], lived),
-        charity=charity_status(device),
+        charity=charity_status(device, step),
+        shelf=PLACES[step],
+        settled=device.status in SETTLED,
         removed_to=REMOVED_TO,
         elsewhere=[serial for serial, _ in elsewhere],
         shared=[(f"/refurb/appareils/{other}", ref) for other, ref in shared],

@@ -7,7 +7,7 @@ from starlette.concurrency import run_in_threadpool
 
 from services.refurb.domain import export
 from services.refurb.pages import Looks, show
-from services.refurb.store import boards
+from services.refurb.store import boards, rows
 from shared.http import At
 
 router = APIRouter(prefix="/refurb", include_in_schema=False)
@@ -25,7 +25,8 @@ async def table(desk: At, who: Looks) -> Response:
             found = await boards.records(tx, who.refurbisher, after)
             if not found:
                 break
-            made += [export.record(device, at) for _, device, at in found]
+            where = await rows.steps(tx, [device_id for device_id, _, _ in found])
+            made += [export.record(device, at, where.get(device_id, "workshop")) for device_id, device, at in found]
             after = found[-1][0]
     data = await run_in_threadpool(export.workbook, made)
     headers = {"Content-Disposition": 'attachment; filename="appareils.xlsx"', "Cache-Control": "no-store"}

@@ -18,7 +18,7 @@ from services.refurb.domain.cases import filed
 from services.refurb.domain.device import AuditDevice, Device, FileEvidence, evolve
 from services.refurb.domain.readers.facts import LARGEST, Unreadable, Unusable
 from services.refurb.domain.readers.recognise import read
-from services.refurb.pages import show
+from services.refurb.pages import SETTLED, show
 from services.refurb.pages.arrivals import Speaks, new_id, tell, the_id
 from services.refurb.store import DEVICES, Evidence
 from shared.desk import Desk
@@ -47,7 +47,8 @@ class Dropped:
 async def ask(device_id: UUID, request: Request, desk: At, who: Speaks) -> Response:
     """Where reports are dropped."""
     device = await theirs(desk, device_id, who.refurbisher)
-    return show(desk, request, "reports.html", who, device=device, device_id=device_id, dropped=[], errors={}, ask=new_id())
+    shown: dict[str, Any] = {"device": device, "device_id": device_id, "dropped": [], "errors": {}, "ask": new_id()}
+    return show(desk, request, "reports.html", who, settled=SETTLED.get(device.status, ""), **shown)
 
 
 @router.post("/rapports/{device_id}", dependencies=[Depends(same_origin)])
@@ -76,7 +77,8 @@ async def drop(
             await tell(desk, who, kind, device.device_ref, about, f"{base}-{number}")
         dropped.append(Dropped(name=(report.filename or "")[-80:], sent=bool(kind), lines=lines))
     shown: dict[str, Any] = {"device": device, "device_id": device_id, "dropped": dropped, "errors": errors, "ask": new_id()}
-    return show(desk, request, "reports.html", who, 422 if errors else 200, **shown)
+    settled = SETTLED.get(device.status, "")
+    return show(desk, request, "reports.html", who, 422 if errors else 200, settled=settled, **shown)
 
 
 async def theirs(desk: Desk, device_id: UUID, refurbisher: str | None) -> Device:

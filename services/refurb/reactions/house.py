@@ -1,15 +1,23 @@
 """What routing and distribution tell -> commands."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 from uuid import UUID
 
-from services.refurb.domain import consignment, device
+from services.refurb.domain import consignment, device, whereabouts
 from services.refurb.domain.consignment import Consignment
+from services.refurb.domain.whereabouts import Step, whereabouts_stream
 from services.refurb.reactions.names import expected_stream
 from shared.aggregate import Command
 from shared.consumer import Reactions
-from shared.events.distribution import DeviceSold
+from shared.events.distribution import (
+    DeviceDelivered,
+    DeviceShipped,
+    DeviceSold,
+    StockLeft,
+    StockReceived,
+    StockWithdrawn,
+)
 from shared.events.routing import ConsignmentAssigned, ConsignmentEnded, ConsignmentScheduled
 from shared.message import Message
 
@@ -46,6 +54,22 @@ def sold(_: Message, event: DeviceSold) -> Sequence[Command]:
     return [device.HandOverDevice(id=event.device_id, sale_id=event.sale_id, sold_at=event.sold_at)]
 
 
+STEPS: Mapping[type, Step] = {
+    DeviceShipped: "shipped",
+    DeviceDelivered: "delivered",
+    StockReceived: "workshop",
+    StockLeft: "workshop",
+    StockWithdrawn: "workshop",
+}
+"""Where a device is after what distribution tells. What left the stock, or enters it again, is where its own state says."""
+
+
+def moved(_: Message, event: DeviceShipped | DeviceDelivered | StockReceived | StockLeft | StockWithdrawn) -> Sequence[Command]:
+    """Note on whose shelf a ready device is."""
+    where = whereabouts_stream(event.device_id)
+    return [whereabouts.MoveDevice(id=where, device_id=event.device_id, step=STEPS[type(event)])]
+
+
 class Consignments(Protocol):
     """Where a reaction looks a consignment up. Noting one early is harmless: commands check it in the transaction."""
 
@@ -67,4 +91,5 @@ def reactions(book: Consignments) -> Reactions:
         ConsignmentScheduled: scheduled,
         ConsignmentEnded: ended,
         DeviceSold: sold,
+        **dict.fromkeys(STEPS, moved),
     }

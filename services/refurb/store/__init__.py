@@ -11,6 +11,7 @@ from services.refurb.store.rows import (
     EVIDENCE_USES,
     MEDIA,
     RECEIPTS,
+    WHEREABOUTS,
 )
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "EVIDENCE_USES",
     "MEDIA",
     "RECEIPTS",
+    "WHEREABOUTS",
     "Book",
     "Evidence",
     "ObjectStore",

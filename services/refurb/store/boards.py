@@ -51,7 +51,8 @@ async def consignment(tx: Tx, refurbisher: str | None, consignment_id: UUID) -> 
     """One consignment that goes on, with the refurbisher's word on its arrival."""
     row = await tx.connection.fetchrow(
         """
-        SELECT c.consignment_id, c.reference, c.refurbisher, c.declared, c.collection_date, a.counted, a.status AS arrival
+        SELECT c.consignment_id, c.reference, c.refurbisher, c.declared, c.collection_date, a.counted, a.status AS arrival,
+               EXISTS (SELECT 1 FROM devices d WHERE d.consignment_id = c.consignment_id AND d.status <> 'expected') AS announced
         FROM consignments c LEFT JOIN arrivals a ON a.consignment_id = c.consignment_id
         WHERE c.status = 'expected' AND c.consignment_id = $2 AND ($1::text IS NULL OR c.refurbisher = $1)
         """,

@@ -13,6 +13,7 @@ from services.refurb.domain.consignment import Consignment, EvidenceUse
 from services.refurb.domain.device import Device
 from services.refurb.domain.holding import Holding
 from services.refurb.domain.receipt import Receipt
+from services.refurb.domain.whereabouts import Step, Whereabouts
 from shared.aggregate import Versioned
 from shared.db import Tx
 from shared.rows import Column, Rows
@@ -23,6 +24,7 @@ CAPACITIES = Rows("capacities", Capacity)
 RECEIPTS = Rows("receipts", Receipt)
 CONSIGNMENTS = Rows("consignments", Consignment)
 EVIDENCE_USES = Rows("evidence_uses", EvidenceUse)
+WHEREABOUTS = Rows("whereabouts", Whereabouts)
 
 
 class Media(Rows):
@@ -123,6 +125,12 @@ async def sharing(tx: Tx, refurbisher: str | None, ids: Sequence[UUID]) -> dict[
     for row in rows:
         found.setdefault(row["id"], []).append((row["other"], row["device_ref"]))
     return found
+
+
+async def steps(tx: Tx, ids: Sequence[UUID]) -> dict[UUID, Step]:
+    """Where each of these devices is, as far as distribution told."""
+    rows = await tx.connection.fetch("SELECT device_id, step FROM whereabouts WHERE device_id = ANY ($1::uuid[])", list(ids))
+    return {row["device_id"]: row["step"] for row in rows}
 
 
 async def history(tx: Tx, stream: UUID) -> list[tuple[datetime, str, str]]:
