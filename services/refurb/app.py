@@ -169,6 +169,7 @@ def build(settings: RefurbSettings) -> Service:
             "nonconformity": document(DATA / "nonconformity.yaml"),
             "words": words["words"],
             "scrapped": words["scrapped"],
+            "parts": words["parts"],
             "refurbishers": refurbishers,
         },
         background=(jobs.book_keeper(book), jobs.archivist(evidence), jobs.place_media),

@@ -102,6 +102,10 @@ def message(event: Mapping[str, Any], slug: str) -> Line:
             continue
         if not isinstance(value, str) or not value or len(value) > 200 or not value.isprintable():
             raise Malformed(f"missing_ce_{name}" if name != "time" else "bad_ce_time")
+    if event.get("specversion", "1.0") != "1.0":
+        raise Malformed("bad_ce_specversion")
+    if not receipt.dated(event.get("time")):
+        raise Malformed("bad_ce_time")
     kind = CONTRACTS.get(str(attributes["type"]))
     if kind is None:
         raise Malformed("unknown_type")

@@ -90,7 +90,7 @@ async def test_the_whole_life_over_the_wire(scene: Scene) -> None:
     ]
     async with signed(scene, "partner:trira") as people:
         page = (await people.get(f"/refurb/appareils/{device}")).text
-    for words in ("Introuvable", "Retrouvé", "Rendu à son propriétaire", "Retiré du stock", "Revenu 1 fois", "BSD-1", "screen"):
+    for words in ("Introuvable", "Retrouvé", "Rendu à son propriétaire", "Retiré du stock", "Revenu 1 fois", "BSD-1", "écran"):
         assert fr(words) in page, words
 
 

@@ -111,7 +111,14 @@ async def test_rejected_messages_say_how_to_mend_them(scene: Scene, devices: dic
     await scene.say("device_received", b"{", key="x")
     async with signed(scene, "partner:trira") as people:
         page = (await people.get("/refurb/reponses")).text
-    assert fr(HINTS["malformed_json"].split(".")[0]) in page
+        assert fr(HINTS["malformed_json"].split(".")[0]) in page
+        await scene.site.desk.pool.execute(
+            "UPDATE events SET at = at - interval '15 days' WHERE type = 'refurb.report_rejected.v1'"
+        )
+        page = (await people.get("/refurb/reponses")).text
+        assert fr("Aucun message refusé depuis 14 jours") in page
+        back = await people.get(f"/refurb/envois/{uuid4()}/recu")
+        assert back.status_code == 303, "who typed the address of a form is led to its page"
 
 
 @pytest.mark.browser

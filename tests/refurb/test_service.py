@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import json
+from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -153,6 +154,29 @@ async def test_every_wrong_message_gets_one_rejected_receipt(scene: Scene) -> No
         assert (found["outcome"], found["faults"]) == ("rejected", [fault])
     assert await scene.count("parked", "why <> 'early'") == 0
     assert await scene.count("devices", "device_ref = $1", about["device_ref"]) == 0
+
+
+async def test_an_envelope_is_one_of_cloudevents(scene: Scene) -> None:
+    """What a receipt cannot repeat, a version that we do not read, a time without its offset: refused, each with its code."""
+    good = {"ce_specversion": "1.0", "ce_source": "/trira/odd", "ce_type": "partner.capacity_declared.v1"}
+    wrong = {
+        "bad_ce_id": {"ce_id": f"{uuid4()}\x00"},
+        "bad_ce_id ": {"ce_id": "x" * 5_000},
+        "bad_ce_source": {"ce_id": str(uuid4()), "ce_source": "s" * 201},
+        "bad_ce_specversion": {"ce_id": str(uuid4()), "ce_specversion": "0.3"},
+        "bad_ce_time": {"ce_id": str(uuid4()), "ce_time": "2026-11-23T09:30:00"},
+        "bad_ce_time ": {"ce_id": str(uuid4()), "ce_time": "yesterday"},
+    }
+    for code, headers in wrong.items():
+        text = json.dumps({"weekly_places": {"laptop": 70 + len(code)}}).encode()
+        await scene.told.raw("refurb.inbound.trira", b"trira", text, {**good, **headers})
+        expected = json.dumps([{"code": code.strip(), "where": f"header:{code.strip().removeprefix('bad_')}"}])
+        found = "faults @> $1::jsonb AND content_sha256 = $2"
+        mark = hashlib.sha256(b"partner.capacity_declared.v1\n" + text).hexdigest()
+        await scene.site.until(partial(scene.count, "receipts", found, expected, mark))
+    bare = {name: value for name, value in good.items() if name != "ce_specversion"} | {"ce_id": str(uuid4())}
+    await scene.told.raw("refurb.inbound.trira", b"trira", b'{"weekly_places": {"laptop": 69}}', bare)
+    assert (await scene.receipt(bare["ce_id"]))["outcome"] == "accepted", "what CloudEvents leaves open may be left out"
 
 
 async def test_a_message_without_envelope_is_answered_too(scene: Scene) -> None:

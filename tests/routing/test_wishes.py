@@ -172,5 +172,7 @@ def test_what_is_left_is_counted_by_type() -> None:
     held = Held(devices={"laptop": 8, "screen": 2})
     assert held.left == {"laptop": 8, "screen": 2}
     assert held.model_copy(update={"counted": 5}).left == {"laptop": 4, "screen": 1}
+    three = Held(devices={"laptop": 1, "screen": 1, "tablet": 1}, counted=2)
+    assert three.left == {"laptop": 1, "screen": 1, "tablet": 0}, "two are left, not three: each type rounded up was one too many"
     assert held.model_copy(update={"counted": 0}).left == {"laptop": 0, "screen": 0}
     assert held.model_copy(update={"settled": (FIRST,) * 12}).left == {"laptop": 0, "screen": 0}

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Any, Literal, assert_never
 from uuid import UUID
@@ -122,7 +123,32 @@ BY_PYDANTIC: Mapping[str, str] = {
     "one_of": "one_of",
 }
 """What the contract's reader says -> our code. Anything else is `wrong_value`."""
-ENVELOPE = {"missing_ce_id", "missing_ce_source", "missing_ce_type", "bad_ce_time"}
+ENVELOPE = {
+    "missing_ce_id",
+    "missing_ce_source",
+    "missing_ce_type",
+    "bad_ce_id",
+    "bad_ce_source",
+    "bad_ce_specversion",
+    "bad_ce_time",
+}
+LONGEST_NAME = 200
+"""Characters of an id or a source: what a receipt repeats."""
+
+
+def repeatable(name: str) -> bool:
+    """Whether a receipt can repeat an id or a source as it came. Bytes that are no text were replaced before we saw it."""
+    return 0 < len(name) <= LONGEST_NAME and name.isprintable() and "\ufffd" not in name
+
+
+def dated(time: str | None) -> bool:
+    """Whether a message says when it happened as CloudEvents asks: RFC 3339, with its offset; or not at all."""
+    if time is None:
+        return True
+    try:
+        return datetime.fromisoformat(time).tzinfo is not None
+    except ValueError:
+        return False
 
 
 def faults(error: Exception, hints: Hints) -> tuple[Fault, ...]:
@@ -179,7 +205,7 @@ def of_medium(found: Mapping[str, Any], hints: Hints) -> Fault:
 
 def headed(headers: Mapping[str, str], name: str) -> str | None:
     """A header, cut to what a receipt can carry."""
-    return (headers.get(name) or None) and headers[name][:200]
+    return (headers.get(name) or None) and headers[name][:LONGEST_NAME]
 
 
 def device_ref(value: bytes) -> str | None:

@@ -91,7 +91,9 @@ async def answers(request: Request, desk: At, who: Looks, vue: str = "refus") ->
     async with desk.read() as tx:
         found = await rows.receipts(tx, who.refurbisher, rejected=vue != "toutes")
     listed = [{"at": at, "receipt": r, "atelier": named(desk, r.refurbisher)} for at, r in found]
-    return show(desk, request, "receipts.html", who, receipts=listed, view="toutes" if vue == "toutes" else "refus")
+    return show(
+        desk, request, "receipts.html", who, receipts=listed, days=rows.LAST_DAYS, view="toutes" if vue == "toutes" else "refus"
+    )
 
 
 @router.get("/partenaires")

@@ -216,6 +216,13 @@ async def refused(
     return RedirectResponse("/refurb/envois?dit=refus", 303)
 
 
+@router.get("/envois/{consignment_id}/recu")
+@router.get("/envois/{consignment_id}/refus")
+async def asked(consignment_id: UUID) -> Response:
+    """Lead who typed the address of a form, or came back to it, to the page that has it."""
+    return RedirectResponse(f"/refurb/envois/{consignment_id}", 303)
+
+
 @router.get("/envois/{consignment_id}")
 async def consignment(consignment_id: UUID, request: Request, desk: At, who: Looks) -> Response:
     """One consignment, and what the workshop can say of it."""

@@ -214,7 +214,8 @@ async def device_page(device_id: UUID, request: Request, desk: At, who: Looks) -
         media=media,
         scrapped=scrapped(desk, device),
         unproven=len([m for m in media if m["state"] != "ok"]),
-        steps=steps(desk.state["scrapped"], lived),
+        steps=steps(desk.state["scrapped"], desk.state["parts"], lived),
+        parts=[desk.state["parts"].get(part, part) for part in device.parts],
         charity=charity_status(device, step),
         shelf=PLACES[step],
         settled=device.status in SETTLED,
@@ -279,7 +280,7 @@ def proof(device: Device, found: Finding, run: ErasureRun | None) -> list[tuple[
     ]
 
 
-def steps(reasons: Mapping[str, str], lived: list[tuple[datetime, str, str]]) -> list[dict[str, Any]]:
+def steps(reasons: Mapping[str, str], parts: Mapping[str, str], lived: list[tuple[datetime, str, str]]) -> list[dict[str, Any]]:
     """The timeline. Of events of one kind at one moment, one step."""
     shown: list[dict[str, Any]] = []
     for at, kind, text in lived:
@@ -293,7 +294,7 @@ def steps(reasons: Mapping[str, str], lived: list[tuple[datetime, str, str]]) ->
                 "when": at,
                 "hour": True,
                 "badge": "",
-                "text": detail(reasons, kind, json.loads(text)),
+                "text": detail(reasons, parts, kind, json.loads(text)),
             }
         )
     if lived and lived[-1][1] not in {
@@ -305,13 +306,13 @@ def steps(reasons: Mapping[str, str], lived: list[tuple[datetime, str, str]]) ->
     return shown
 
 
-def detail(reasons: Mapping[str, str], kind: str, data: Mapping[str, Any]) -> str:
+def detail(reasons: Mapping[str, str], parts: Mapping[str, str], kind: str, data: Mapping[str, Any]) -> str:
     """What a step says besides its title, in a few words."""
     match kind:
         case "refurb.device_graded.v1":
             return f"{data['category'].capitalize()}, {data['points']} points, règle {data['rules']}"
         case "refurb.device_repaired.v1":
-            return ", ".join(data["parts"])
+            return ", ".join(parts.get(part, part) for part in data["parts"])
         case "refurb.device_scrapped.v1" | "refurb.device_taken_back.v1" | "refurb.device_lost.v1":
             return str(reasons.get(data["reason"], data["reason"]))
         case "refurb.warranty_repair_begun.v1":

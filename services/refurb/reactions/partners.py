@@ -7,6 +7,7 @@ there yet is `NotYet`. Originals are set aside here, and durable before the tran
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -20,10 +21,10 @@ from services.refurb.domain.readers.recognise import read
 from services.refurb.reactions.house import Consignments
 from services.refurb.reactions.names import device_stream, expected_stream
 from shared.aggregate import Command
-from shared.consumer import Reactions
+from shared.consumer import Reaction, Reactions
 from shared.errors import Coded, NotYet, Refused
 from shared.events import partner
-from shared.events.base import Medium, stream_id
+from shared.events.base import Event, Medium, stream_id
 from shared.events.refurb import DeviceAudited, ErasureRun, EvidenceFiled
 from shared.message import Message
 
@@ -49,8 +50,8 @@ class Partners:
     """Refurbisher -> region where it works."""
 
     def reactions(self) -> Reactions:
-        """One for each message of the contract."""
-        return {
+        """One for each message of the contract, after a look at its envelope."""
+        found: Reactions = {
             partner.ConsignmentReceived: self.consignment_received,
             partner.ConsignmentRefused: self.consignment_refused,
             partner.DeviceReceived: self.device_received,
@@ -66,6 +67,7 @@ class Partners:
             partner.MediumRemoved: self.medium_removed,
             partner.CapacityDeclared: self.capacity_declared,
         }
+        return {contract: partial(enveloped, react) for contract, react in found.items()}
 
     def reject(self, message: Message, error: Exception) -> Sequence[Command]:
         """Answer a message that had no effect; one that names a medium of another device also leaves a dispute for people to settle."""
@@ -278,6 +280,18 @@ class Partners:
 def refers(message: Message) -> bool:
     """Tell whether a message names an original in the store: reading that may take seconds, and the archive may be far."""
     return b'"evidence_sha256"' in message.value
+
+
+def enveloped(react: Reaction, message: Message, said: Event) -> Sequence[Command]:
+    """React to a message whose envelope is one of CloudEvents 1.0. An id that a receipt cannot repeat as it came would answer nobody."""
+    for name in ("ce_id", "ce_source"):
+        if not receipt.repeatable(message.headers[name]):
+            raise Refused(f"bad_{name}")
+    if message.headers.get("ce_specversion", "1.0") != "1.0":
+        raise Refused("bad_ce_specversion")
+    if not receipt.dated(message.headers.get("ce_time")):
+        raise Refused("bad_ce_time")
+    return react(message, said)
 
 
 def of_device(message: Message, said: partner.OfDevice, *commands: Command) -> Sequence[Command]:

@@ -72,6 +72,10 @@ VIEWS: Mapping[str, str] = {
 """The views of the list of devices, each with its condition."""
 
 
+LAST_DAYS = 14
+"""How long a rejected message is shown as one that asks for something."""
+
+
 async def devices(tx: Tx, refurbisher: str | None, view: str, limit: int = 200) -> list[tuple[UUID, Device, datetime]]:
     """Devices of one view, the one that waits longest first, with the moment of its last event. None: of all refurbishers."""
     rows = await tx.connection.fetch(
@@ -159,15 +163,17 @@ async def consignments(tx: Tx, refurbisher: str | None, limit: int = 50) -> list
 
 
 async def receipts(tx: Tx, refurbisher: str | None, rejected: bool, limit: int = 200) -> list[tuple[datetime, Receipt]]:  # noqa: FBT001
-    """The latest receipts."""
+    """The latest receipts; of rejections, those of the last days: what nobody mended since will not be."""
     rows = await tx.connection.fetch(
         """
         SELECT r.*, e.at FROM receipts r JOIN events e ON e.stream = r.id AND e.version = 1
-        WHERE ($1::text IS NULL OR r.refurbisher = $1) AND (NOT $2 OR r.outcome = 'rejected') ORDER BY e.seq DESC LIMIT $3
+        WHERE ($1::text IS NULL OR r.refurbisher = $1)
+          AND (NOT $2 OR r.outcome = 'rejected' AND e.at > now() - make_interval(days => $4)) ORDER BY e.seq DESC LIMIT $3
         """,
         refurbisher,
         rejected,
         limit,
+        LAST_DAYS,
     )
     return [(row["at"], RECEIPTS.read(row).state) for row in rows]
 

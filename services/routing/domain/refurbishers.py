@@ -4,7 +4,6 @@ Local: written from refurb's events and by the planner, never published. The pla
 it assigns the consignment: two decisions at the same moment cannot both take the last place.
 """
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -25,10 +24,16 @@ class Held(Fact):
 
     @property
     def left(self) -> dict[DeviceType, int]:
-        """Devices still to be dealt with, by type. What is done is known by number only, so the types shrink alike, rounded up."""
+        """Devices still to be dealt with, by type: as many as are left. What is done is known by number only, so the types shrink alike.
+
+        Each has its whole share, and what is left over goes to the largest remainders (Hamilton).
+        """
         declared = sum(self.devices.values())
         left = max(0, (declared if self.counted is None else self.counted) - len(self.settled))
-        return {kind: math.ceil(count * left / declared) for kind, count in self.devices.items() if declared}
+        shares = {kind: divmod(count * left, declared) for kind, count in self.devices.items() if declared}
+        over = left - sum(whole for whole, _ in shares.values())
+        first = sorted(shares, key=lambda kind: (-shares[kind][1], kind))[:over]
+        return {kind: whole + (kind in first) for kind, (whole, _) in shares.items()}
 
     @property
     def done(self) -> bool:
