@@ -7,8 +7,10 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
+import asyncpg
 import pytest
 
+from deploy.rebuild import made_again
 from services.refurb import jobs
 from services.refurb.app import AGGREGATES, MEDIUM
 from services.refurb.domain.holding import (
@@ -27,6 +29,7 @@ from services.refurb.domain.holding import (
 from services.refurb.reactions.names import device_stream
 from shared import consumer
 from shared.audit import fold_check
+from shared.db import transaction
 from shared.ui import fr
 from tests.refurb.conftest import Scene
 from tests.refurb.samples import NOW
@@ -114,7 +117,15 @@ async def begun(scene: Scene, ref: str) -> dict[str, str]:
 
 
 async def sound(scene: Scene) -> None:
-    assert [found async for found in fold_check(scene.site.desk.pool, AGGREGATES)] == []
+    """Rows are what their events say, and are the same when they are made again."""
+    pool = scene.site.desk.pool
+    assert [found async for found in fold_check(pool, AGGREGATES)] == []
+    address = scene.site.desk.settings.database_url.get_secret_value()
+    async with (
+        asyncpg.create_pool(address, min_size=1, max_size=1) as fresh,
+        transaction(fresh) as tx,
+    ):  # as the command comes: anew
+        assert [str(found) for found in await made_again(tx, AGGREGATES) if not found.same] == []
 
 
 async def test_one_disk_never_makes_two_devices_ready(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
