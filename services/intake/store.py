@@ -153,11 +153,13 @@ async def tracking_token(tx: Tx, key: bytes, donation_id: UUID) -> str | None:
 
 
 async def change_link(tx: Tx, key: bytes, donation_id: UUID) -> str:
-    """Give the tracking page a new address; the old one opens nothing any more."""
+    """Give the tracking page a new address; the old one opens nothing any more, nor does that of the form, which showed the link."""
     turn = await tx.connection.fetchval(
         "SELECT turn FROM tracking_links WHERE donation_id = $1 ORDER BY turn DESC LIMIT 1 FOR UPDATE", donation_id
     )
     await tx.connection.execute("DELETE FROM tracking_links WHERE donation_id = $1", donation_id)
+    # ended, not deleted: a tab that had looked before would make the draft anew (the clock deletes it in some minutes)
+    await tx.connection.execute("UPDATE drafts SET expires_at = $2 WHERE donation_id = $1", donation_id, tx.now)
     return await _link(tx, key, donation_id, (turn or 0) + 1)
 
 

@@ -73,6 +73,12 @@ def value_of(page: httpx.Response, field: str) -> str:
     return unescape(found[1]) if found else ""
 
 
+def copied(page: httpx.Response, field: str) -> str:
+    """What stands there to be copied."""
+    found = re.search(rf'<textarea id="{field}"[^>]*readonly[^>]*>\s*(\S+)</textarea>', page.text)
+    return unescape(found[1]) if found else ""
+
+
 async def test_six_questions_one_a_page_then_thanks(person: httpx.AsyncClient) -> None:
     first = await person.get("/intake/")
     assert 'href="/intake/don"' in first.text
@@ -92,6 +98,7 @@ async def test_six_questions_one_a_page_then_thanks(person: httpx.AsyncClient) -
     assert re.search(r"DON-[0-9A-Z]{4}-[0-9A-Z]{4}", thanks.text)
     tracking = re.search(r'href="(/intake/suivi/[\w-]{32})"', thanks.text)
     assert tracking
+    assert copied(thanks, "lien-suivi").endswith(tracking[1])
     page = await person.get(tracking[1])
     assert page.status_code == 200
     assert page.headers["x-robots-tag"] == "noindex"
@@ -190,6 +197,21 @@ async def test_a_sent_form_is_closed(person: httpx.AsyncClient, intake: Site) ->
         assert await tx.connection.fetchval("SELECT count(*) FROM drafts WHERE donation_id IS NOT NULL AND body IS NOT NULL") == 0
 
 
+async def test_a_changed_link_closes_the_drafts_address_too(person: httpx.AsyncClient, intake: Site) -> None:
+    draft = await filled(person)
+    await post(person, f"{draft}/envoyer", {"owner": "oui"})
+    old = re.search(r'href="(/intake/suivi/[\w-]{32})"', (await person.get(f"{draft}/merci")).text)
+    assert old
+    changed = await post(person, f"{old[1]}/changer", {"confirmed": "oui"})
+    assert changed.status_code == 303
+    shown = [await person.get(address) for address in (draft, f"{draft}/merci", f"{draft}/materiel", f"{draft}/verifier")]
+    assert [page.status_code for page in shown] == [404] * 4
+    posted = [await post(person, f"{draft}/{key}", fields) for key, fields in (("materiel", {"laptop": "1"}), ("envoyer", {"owner": "oui"}))]
+    assert [page.status_code for page in posted] == [404] * 2
+    async with intake.desk.write() as tx:  # a tab that had looked before the link was changed
+        assert not await store.save_draft(tx, draft.rpartition("/")[2], {}, keep=timedelta(days=1))
+
+
 async def test_a_tab_that_saves_after_the_sending_changes_nothing(person: httpx.AsyncClient, intake: Site) -> None:
     draft = await filled(person)
     await post(person, f"{draft}/envoyer", {"owner": "oui"})
@@ -210,7 +232,7 @@ async def test_a_draft_is_sealed(person: httpx.AsyncClient, intake: Site) -> Non
 async def test_come_back_later(person: httpx.AsyncClient) -> None:
     draft = await begun(person)
     page = await person.get(f"{draft}/plus-tard")
-    assert value_of(page, "adresse").endswith(draft)
+    assert copied(page, "adresse").endswith(draft)
     assert (await person.get(draft)).headers["location"] == f"{draft}/etat"
 
 

@@ -12,7 +12,7 @@ from shared import passes
 from shared.ui import fr
 from tests.intake.chain import Chain
 from tests.intake.samples import body
-from tests.intake.test_form import heading, post
+from tests.intake.test_form import copied, heading, post
 from tests.support.service import STAFF_CODE, Publisher, Site
 
 
@@ -140,11 +140,17 @@ async def arrived(person: httpx.AsyncClient, path: str) -> bool:
 
 async def test_a_changed_link_closes_the_old_one(program: httpx.AsyncClient, person: httpx.AsyncClient) -> None:
     shown, path = await offered(program)
-    changed = await post(person, f"{path}/changer", {})
-    assert changed.status_code == 303
-    assert changed.headers["location"] != path
+    asked = await post(person, f"{path}/changer", {})
+    assert (asked.status_code, heading(asked)) == (200, fr("Changer le lien de suivi ?"))
+    assert (await person.get(path)).status_code == 200
+    changed = await post(person, f"{path}/changer", {"confirmed": "oui"})
+    fresh = changed.headers["location"].removesuffix("?noted=lien")
+    assert (changed.status_code, fresh != path) == (303, True)
     assert (await person.get(path)).status_code == 404
-    assert (await person.get(changed.headers["location"])).status_code == 200
+    page = await person.get(changed.headers["location"])
+    assert "Le lien est changé L’ancien n’ouvre plus rien. Gardez celui-ci." in text_of(page)
+    assert copied(page, "lien-suivi").endswith(fresh)
+    assert "Le lien est changé" not in text_of(await person.get(fresh))
     assert shown["tracking_url"].endswith(path)
 
 

@@ -22,13 +22,15 @@ from shared.ui import date_fr, fr, percent, plural, same_origin
 
 router = APIRouter(prefix="/intake", include_in_schema=False)
 FORM = [Depends(same_origin)]
+CLOSES = "L'ancien lien n'ouvrira plus rien, pour vous comme pour ceux qui l'ont. Le nouveau s'affiche aussitôt : gardez-le."
 
 
 @router.get("/suivi/{secret}")
-async def follow(request: Request, secret: str, home: AtHome, desk: At) -> Response:
-    """The tracking page."""
+async def follow(request: Request, secret: str, home: AtHome, desk: At, noted: str = "") -> Response:
+    """The tracking page; after a change of its link it begins with the new one, to be kept."""
     heard = await opened(desk, secret)
-    return home.pages.render(request, "tracking.html", private=True, secret=secret, **told(home, desk, heard))
+    fresh = f"{desk.settings.public_url.rstrip('/')}/intake/suivi/{secret}" if noted == "lien" else ""
+    return home.pages.render(request, "tracking.html", private=True, secret=secret, fresh=fresh, **told(home, desk, heard))
 
 
 @router.post("/suivi/{secret}/retirer", dependencies=FORM)
@@ -55,16 +57,36 @@ async def withdraw(request: Request, secret: str, home: AtHome, desk: At) -> Res
 
 
 @router.post("/suivi/{secret}/changer", dependencies=FORM)
-async def change(secret: str, home: AtHome, desk: At) -> Response:
-    """A new secret link; the old one opens nothing any more."""
+async def change(request: Request, secret: str, home: AtHome, desk: At) -> Response:
+    """A new secret link, after asking once; the old one opens nothing any more."""
+    form = await posted(request)
     heard = await opened(desk, secret)
+    if not form.get("confirmed"):
+        return home.pages.render(
+            request,
+            "confirm.html",
+            private=True,
+            title="Changer le lien de suivi ?",
+            text=CLOSES,
+            verb="Changer le lien",
+            keep="Garder ce lien",
+            to=f"/intake/suivi/{secret}/changer",
+            fields={},
+            back=f"/intake/suivi/{secret}",
+        )
+    fresh = await renewed(home, desk, heard)
+    return RedirectResponse(f"/intake/suivi/{fresh}?noted=lien", 303, {"Referrer-Policy": "no-referrer"})
+
+
+async def renewed(home: House, desk: Desk, heard: store.Heard) -> str:
+    """Change the link of a donation; gives the new secret."""
     fresh: list[str] = []
 
     async def renew(tx: Tx) -> None:
         fresh[:] = [await store.change_link(tx, home.terms.key, heard.id)]
 
     await desk.carry_out([], renew)
-    return RedirectResponse(f"/intake/suivi/{fresh[0]}", 303, {"Referrer-Policy": "no-referrer"})
+    return fresh[0]
 
 
 async def opened(desk: Desk, secret: str) -> store.Heard:
@@ -120,6 +142,7 @@ def told(home: House, desk: Desk, heard: store.Heard) -> dict[str, Any]:
             for stream, device in heard.devices.items()
         ],
         "sales": list(heard.sales.values()),
+        "closes": CLOSES,
         "can_withdraw": heard.donation.status == "accepted" and made.collected is None and made.received is None,
     }
 

@@ -18,9 +18,20 @@
     if (event.persisted) for (const busy of all("[aria-busy=true]")) busy.removeAttribute("aria-busy");
   });
 
+  // What is to be passed on is copied by its button, which says so.
+  for (const button of all("[data-copy]")) button.hidden = false;
+  const copy = async (button) => {
+    const text = document.getElementById(button.dataset.copy);
+    text.select();
+    if (navigator.clipboard) await navigator.clipboard.writeText(text.value);
+    else document.execCommand("copy"); // the clipboard is for secure addresses alone
+    button.textContent = "Copié";
+  };
+
   document.addEventListener("click", (event) => {
-    const target = event.target.closest("[data-dialog],[data-close],[data-print]");
+    const target = event.target.closest("[data-dialog],[data-close],[data-print],[data-copy]");
     if (!target) return;
+    if (target.hasAttribute("data-copy")) copy(target);
     if (target.hasAttribute("data-print")) print();
     if (target.hasAttribute("data-close")) target.closest("dialog").close();
     const dialog = document.getElementById(target.dataset.dialog);
