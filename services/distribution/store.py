@@ -9,6 +9,7 @@ from uuid import UUID
 from services.distribution.domain.needs import Need
 from services.distribution.domain.sales import Sale, sale_stream
 from services.distribution.domain.stock import Item
+from services.distribution.domain.till import scanned
 from services.distribution.domain.vouchers import Voucher
 from shared.db import Tx
 from shared.events.base import DeviceType
@@ -59,11 +60,12 @@ async def items_of(tx: Tx, structure: str) -> list[Item]:
 
 
 async def items_called(tx: Tx, typed: str) -> list[Item]:
-    """Devices by what stands on the label, or by id. Two refurbishers may use the same label."""
+    """Devices by what stands on the label or in its code, or by id. Two refurbishers may use the same label."""
+    name = scanned(typed)
     try:
-        found = await STOCK.find(tx, "device_id = $1", UUID(typed.strip()))
+        found = await STOCK.find(tx, "device_id = $1", UUID(name))
     except ValueError:
-        found = await STOCK.find(tx, "upper(device_ref) = $1 ORDER BY id LIMIT 20", typed.strip().upper())
+        found = await STOCK.find(tx, "upper(device_ref) = $1 ORDER BY id LIMIT 20", name.upper())
     return [row.state for row in found.values()]
 
 

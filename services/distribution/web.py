@@ -87,7 +87,7 @@ class AskedSale(Asked):
     """A voucher and a device on the counter."""
 
     voucher: str = Field(max_length=60)
-    device: str = Field(max_length=100, description="what stands on the label, or the device's id")
+    device: str = Field(max_length=500, description="what stands on the label or in its code, or the device's id")
     price_cents: int | None = Field(None, ge=0, description="the price that the person was told")
     free_reason: str | None = Field(None, max_length=40)
 

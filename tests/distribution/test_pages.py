@@ -150,6 +150,29 @@ async def test_the_till_refuses_before_the_person_pays_and_keeps_what_was_typed(
     assert re.search(r"déjà servi \w+di \d|déjà servi dimanche", words(paid))
 
 
+async def test_the_till_takes_what_a_scanner_types_and_loses_nothing(scene: Scene, person: httpx.AsyncClient) -> None:
+    await enter(scene, person)
+    _, ref = await scene.here(NEAR)
+    code = (await scene.voucher())["code"]
+    label = f"https://maillon.{'long-' * 20}example/refurb/appareils?q={ref}"
+    quote = await person.post("/distribution/caisse", data={"bon": code, "appareil": label})
+    assert (quote.status_code, "À payer" in words(quote), ref in words(quote)) == (200, True, True), words(quote)
+    sold = await scene.sell(code, label, structure=NEAR)
+    assert (sold.status_code, sold.json()["device_ref"]) == (200, ref)
+    for typed in ({"bon": code, "appareil": "x" * 300}, {"bon": "y" * 300, "appareil": ref}):
+        answer = await person.post("/distribution/caisse", data=typed)
+        assert {name: field(answer, name) for name in typed} == typed
+    alone = await person.post("/distribution/caisse", data={"bon": code, "appareil": ""})
+    refused = await person.post("/distribution/caisse", data={"bon": "4K7P", "appareil": ref})
+    assert [awaited(page) for page in (await person.get("/distribution/caisse"), alone, refused)] == ["bon", "appareil", "bon"]
+
+
+def awaited(page: httpx.Response) -> str:
+    """The field that the next scan goes to."""
+    [found] = re.findall(r'<input id="(\w+)"[^>]* autofocus', page.text)
+    return str(found)
+
+
 async def test_a_structure_sees_only_its_own_sales(scene: Scene, person: httpx.AsyncClient) -> None:
     _, ref = await scene.here(FAR)
     sale = uuid4()

@@ -18,7 +18,8 @@ from shared.http import At
 from shared.ui import same_origin
 
 router = APIRouter()
-Typed = Annotated[str, Form(max_length=100)]
+Typed = Annotated[str, Form()]
+"""Of any length: what is too long is wrong like any other, and comes back as it was typed."""
 
 
 @router.get("/caisse")

@@ -3,8 +3,11 @@
   "use strict";
   const all = (selector, root = document) => root.querySelectorAll(selector);
 
-  // After a failed post the summary of errors takes focus: it is read out, and its links lead to the fields.
-  document.querySelector(".errors")?.focus();
+  // After a failed post the summary of errors takes focus: it is read out, and its links lead to the fields. Where a scanner
+  // types, the page names the field for the next scan: what is wrong is read out with it, and the scan replaces what stands there.
+  const wrong = document.querySelector("[autofocus][aria-invalid=true]");
+  (wrong ?? document.querySelector(".errors"))?.focus();
+  wrong?.select();
 
   // A form on its way shows so, and is not sent twice by a second click.
   document.addEventListener("submit", (event) => {
