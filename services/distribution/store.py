@@ -1,7 +1,9 @@
 """All the SQL of distribution."""
 
 import json
+import re
 from collections.abc import Sequence
+from datetime import timedelta
 from hashlib import sha256
 from typing import Any
 from uuid import UUID
@@ -102,6 +104,10 @@ async def sale(tx: Tx, sale_id: UUID) -> Sale | None:
 # ---- secret links
 
 
+LINK_DAYS = 180
+"""How long a secret link opens its structure's pages: a campaign, its answers and the devices that follow. Assumed."""
+
+
 def fingerprint(token: str) -> bytes:
     """What is kept of a secret."""
     return sha256(token.encode()).digest()
@@ -125,12 +131,29 @@ async def end_links(tx: Tx, structure: str, campaign: str) -> None:
     )
 
 
-async def link(tx: Tx, token: str) -> tuple[str, str] | None:
-    """Structure and campaign of a secret link that is open."""
+async def link(tx: Tx, mark: bytes) -> tuple[str, str] | None:
+    """Structure and campaign of a secret link that is open, by its fingerprint."""
     row = await tx.connection.fetchrow(
-        "SELECT structure, campaign FROM links WHERE hash = $1 AND ended_at IS NULL", fingerprint(token)
+        "SELECT structure, campaign FROM links WHERE hash = $1 AND ended_at IS NULL AND made_at > $2",
+        mark,
+        tx.now - timedelta(days=LINK_DAYS),
     )
     return (row["structure"], row["campaign"]) if row else None
+
+
+def role(structure: str, token: str) -> str:
+    """The role of who came by a secret link. It names the link, and ends with it."""
+    return f"structure:{structure}:{fingerprint(token).hex()}"
+
+
+async def structure_of(tx: Tx, held: str) -> str | None:
+    """The structure that this role speaks for; None for another kind of role, and once its link is closed."""
+    kind, _, rest = held.partition(":")
+    structure, _, mark = rest.partition(":")
+    if kind != "structure" or not re.fullmatch(r"[0-9a-f]{64}", mark):
+        return None
+    opened = await link(tx, bytes.fromhex(mark))
+    return structure if opened and opened[0] == structure else None
 
 
 # ---- the staff

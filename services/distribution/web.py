@@ -46,7 +46,7 @@ async def caller(request: Request, desk: At) -> Caller:
     kind, _, token = request.headers.get("authorization", "").partition(" ")
     if kind.lower() == "bearer":
         async with desk.read() as tx:
-            link = await store.link(tx, token)
+            link = await store.link(tx, store.fingerprint(token))
         if link is not None:
             return Caller(link[0])
     await same_origin(request)  # a cookie counts only for what our own pages send
@@ -56,9 +56,11 @@ async def caller(request: Request, desk: At) -> Caller:
         raise Denied("sign_in")
     if role == STAFF:
         return Caller(None)
-    if not role.startswith("structure:"):
-        raise Denied("not_allowed")
-    return Caller(role.removeprefix("structure:"))
+    async with desk.read() as tx:
+        structure = await store.structure_of(tx, role)
+    if structure is None:
+        raise Denied("sign_in" if role.startswith("structure:") else "not_allowed")
+    return Caller(structure)
 
 
 async def staff(who: Annotated[Caller, Depends(caller)]) -> None:

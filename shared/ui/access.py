@@ -2,7 +2,7 @@
 
 Programs of the staff have the code as their key (`Authorization: Bearer`); a wrong one counts as a wrong guess at the door.
 
-The cookie holds a role, no name: `staff`, `partner:<refurbisher>` or `structure:<id>`. It is valid in every service, since
+The cookie holds a role, no name: `staff`, `partner:<refurbisher>` or `structure:<id>:<link>`. It is valid in every service, since
 they share the secret; whoever knows a code or a secret link gets a role from the service that checked it.
 """
 

@@ -2,6 +2,7 @@
 
 import html
 import re
+from hashlib import sha256
 from uuid import UUID, uuid4
 
 import httpx
@@ -67,6 +68,55 @@ async def test_a_link_that_opens_nothing(person: httpx.AsyncClient) -> None:
     answer = await person.get("/distribution/besoins/rien")
     assert answer.status_code in {404, 409}
     assert fr("Ce lien n'ouvre rien") in words(answer)
+
+
+async def test_a_link_opened_by_somebody_signed_in_changes_nothing_unasked(scene: Scene, person: httpx.AsyncClient) -> None:
+    await scene.ask(NEAR, FAR)
+    near, far = [f"/distribution/besoins/{scene.tokens[structure]}" for structure in (NEAR, FAR)]
+    await sign_in(person)
+    asked = await person.get(near)
+    assert (asked.status_code, asked.headers.get("set-cookie")) == (200, None)
+    assert (await person.get("/distribution/tableau")).status_code == 200
+    foreign = await person.post(f"{near}/ouvrir", headers={"Sec-Fetch-Site": "cross-site", "Origin": "https://example.org"})
+    assert (foreign.status_code, foreign.headers.get("set-cookie")) == (403, None)
+    assert fr("Ouvrir l'espace de Structure 0017 (fictive)") in words(asked)
+    opened = await person.post(f"{near}/ouvrir")
+    assert (opened.status_code, opened.headers["location"]) == (303, near)
+    assert "De quoi avez-vous besoin" in words(await person.get(near))
+    assert (await person.get("/distribution/tableau")).status_code == 403
+    assert fr("Ouvrir l'espace de Structure 0052 (fictive)") in words(await person.get(far))
+    assert fr("Structure 0017 (fictive)") in words(await person.get("/distribution/"))
+
+
+async def test_a_new_link_ends_the_old_one_and_what_it_opened(scene: Scene, person: httpx.AsyncClient) -> None:
+    campaign = await scene.ask(NEAR, FAR)
+    near = f"/distribution/besoins/{scene.tokens[NEAR]}"
+    assert (await person.get(near)).status_code == 200
+    async with scene.site.client(browser=True) as staff:
+        await sign_in(staff)
+        for answer in ({}, {"laptop": "0"}):  # before the structure has answered, and after
+            if answer:
+                await person.post(near, data=answer)
+            assert (await person.get("/distribution/bons")).status_code == 200
+            shown = await staff.post(f"/distribution/campagnes/{campaign}/relancer", data={"structure": NEAR})
+            [new] = set(re.findall(r"/distribution/besoins/([\w-]+)", shown.text))
+            assert (await person.get("/distribution/bons")).headers["location"].startswith("/distribution/connexion")
+            assert (await person.get("/distribution/devices")).status_code in {303, 401}
+            assert (await person.get(near)).status_code == 409
+            program = {"Authorization": f"Bearer {near.rpartition('/')[2]}"}
+            assert (await scene.staff.get("/distribution/devices", headers=program)).status_code == 401
+            near = f"/distribution/besoins/{new}"
+            assert (await person.get(near)).status_code == 200
+    assert (await person.get(f"/distribution/besoins/{scene.tokens[FAR]}")).status_code == 200, "others are untouched"
+
+
+async def test_a_link_lasts_180_days(scene: Scene, person: httpx.AsyncClient) -> None:
+    await enter(scene, person)
+    async with scene.site.desk.write() as tx:
+        mark = sha256(scene.tokens[NEAR].encode()).digest()
+        await tx.connection.execute("UPDATE links SET made_at = made_at - interval '180 days' WHERE hash = $1", mark)
+    assert (await person.get(f"/distribution/besoins/{scene.tokens[NEAR]}")).status_code == 409
+    assert (await person.get("/distribution/caisse")).status_code == 303
 
 
 async def test_what_is_given_cannot_be_asked_away(scene: Scene, person: httpx.AsyncClient) -> None:

@@ -120,13 +120,17 @@ async def campaign(request: Request, desk: At, who: Staff, campaign: str) -> Res
 async def remind(
     request: Request, desk: At, who: Staff, campaign: str, structure: Annotated[str, Form(max_length=40)]
 ) -> Response:
-    """Ask again: a new link, which replaces the earlier one. There is no mail yet, so it is shown to be passed on."""
+    """A new link, which replaces the earlier one; a reminder, if there is no answer. There is no mail yet: it is shown to be passed on."""
     who.book.atlas.structure(structure)
+    need_id = needs.need_id(structure, campaign)
+    async with desk.read() as tx:
+        need = await store.need(tx, need_id)
+    again = [] if need and need.status == "expressed" else [needs.RemindNeed(id=need_id)]
     tokens = {structure: secrets.token_urlsafe(24)}
 
     async def replace(tx: Tx) -> None:
         await store.end_links(tx, structure, campaign)
         await store.add_links(tx, campaign, tokens)
 
-    await desk.carry_out([needs.RemindNeed(id=needs.need_id(structure, campaign))], also=replace)
+    await desk.carry_out(again, also=replace)
     return links(request, desk, who, campaign, tokens)

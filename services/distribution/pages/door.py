@@ -7,10 +7,12 @@ from fastapi import Depends
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
+from services.distribution import store
 from services.distribution.domain.book import Book
 from services.distribution.domain.places import Structure
 from shared.errors import Coded
 from shared.events.base import DeviceType
+from shared.http import At
 from shared.ui import Pages, device
 from shared.ui.access import STAFF, Access, Denied
 
@@ -35,8 +37,8 @@ class Visitor:
         )
 
 
-async def visitor(request: Request) -> Visitor:
-    """Let the staff and structures in."""
+async def visitor(request: Request, desk: At) -> Visitor:
+    """Let the staff in, and structures while the link that they came by is open."""
     doors: Access = request.app.state.doors
     book: Book = request.app.state.book
     role = doors.role(request)
@@ -44,10 +46,11 @@ async def visitor(request: Request) -> Visitor:
         raise Denied("sign_in")
     if role == STAFF:
         return Visitor(None, book, request.app.state.pages)
-    kind, _, name = role.partition(":")
-    if kind != "structure" or name not in book.atlas.structures:
-        raise Denied("not_allowed")
-    return Visitor(book.atlas.structures[name], book, request.app.state.pages)
+    async with desk.read() as tx:
+        name = await store.structure_of(tx, role)
+    if name is None:
+        raise Denied("sign_in" if role.startswith("structure:") else "not_allowed")
+    return Visitor(book.atlas.structure(name), book, request.app.state.pages)
 
 
 async def staff(who: Annotated[Visitor, Depends(visitor)]) -> Visitor:

@@ -108,12 +108,18 @@ async def express_signed_in(request: Request, desk: At, who: Guest) -> Response:
 
 @router.get("/besoins/{token}")
 async def needs_by_link(request: Request, desk: At, token: str) -> Response:
-    """Let a structure in by its secret link, to answer the campaign that sent it."""
+    """Let a structure in by its secret link, to answer the campaign that sent it; who is signed in as another is asked first."""
     who, structure, need = await by_link(request, desk, token)
-    answer = form(request, who, structure, need, values(need), link=True)
-    doors: Access = request.app.state.doors
-    doors.admit(answer, f"structure:{structure.id}")
-    return answer
+    if another(request, structure):
+        return who.pages.render(request, "open.html", private=True, structure=structure, to=f"/distribution/besoins/{token}/ouvrir")
+    return admitted(request, form(request, who, structure, need, values(need), link=True), structure, token)
+
+
+@router.post("/besoins/{token}/ouvrir", dependencies=[Depends(same_origin)])
+async def open_by_link(request: Request, desk: At, token: str) -> Response:
+    """Become that structure, whoever one was."""
+    _, structure, _ = await by_link(request, desk, token)
+    return admitted(request, RedirectResponse(f"/distribution/besoins/{token}", 303), structure, token)
 
 
 @router.post("/besoins/{token}", dependencies=[Depends(same_origin)])
@@ -121,8 +127,20 @@ async def express_by_link(request: Request, desk: At, token: str) -> Response:
     """Take the answer of who has the link, cookie or not."""
     who, structure, need = await by_link(request, desk, token)
     answer = await take(request, desk, who, structure, need, link=True)
+    return answer if another(request, structure) else admitted(request, answer, structure, token)
+
+
+def another(request: Request, structure: Structure) -> bool:
+    """Tell whether who asks is signed in as somebody else. A link that was slipped to them must not change who they are."""
     doors: Access = request.app.state.doors
-    doors.admit(answer, f"structure:{structure.id}")
+    role = doors.role(request)
+    return role is not None and not role.startswith(f"structure:{structure.id}:")
+
+
+def admitted(request: Request, answer: Response, structure: Structure, token: str) -> Response:
+    """Let who gets this answer in as the structure, as long as the link is open."""
+    doors: Access = request.app.state.doors
+    doors.admit(answer, store.role(structure.id, token))
     return answer
 
 
@@ -130,7 +148,7 @@ async def by_link(request: Request, desk: At, token: str) -> tuple[Visitor, Stru
     """Open a secret link."""
     book = request.app.state.book
     async with desk.read() as tx:
-        found = await store.link(tx, token)
+        found = await store.link(tx, store.fingerprint(token))
         if found is None or found[0] not in book.atlas.structures:
             raise Refused("link_unknown")
         need = await store.need(tx, needs.need_id(*found))
