@@ -97,6 +97,12 @@ async def test_the_staff(scene: Scene, tab: Page) -> None:
     await tab.get_by_label("Région").select_option("cor")
     await tab.get_by_role("button", name="Demander").click()
     await sound(tab, "links")
+    async with tab.expect_download() as taken:
+        await tab.get_by_role("link", name="Télécharger").click()
+    download = await taken.value
+    assert (download.suggested_filename, (await download.path()).read_bytes()[:3]) == ("liens-hiver-2026.csv", b"\xef\xbb\xbf")
+    await tab.get_by_role("button", name="Copier").click()
+    await tab.get_by_role("button", name="Copié").wait_for()
     await sound(tab, "campaign", f"{root}/distribution/campagnes/hiver-2026")
     await sound(tab, "campaign-unknown", f"{root}/distribution/campagnes/inconnue")
     await scene.scrapped(waiting)

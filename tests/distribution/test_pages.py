@@ -1,8 +1,11 @@
 """The pages as a browser posts and follows them, without scripts."""
 
+import csv
 import html
 import re
 from hashlib import sha256
+from io import StringIO
+from urllib.parse import unquote
 from uuid import UUID, uuid4
 
 import httpx
@@ -264,13 +267,26 @@ async def test_the_staff_asks_sees_and_reminds(scene: Scene, person: httpx.Async
         assert (answer.status_code, field(answer, name)) == (422, wrong[name])
     campaign = f"c-{uuid4().hex[:8]}"
     links = await person.post("/distribution/campagnes", data={"nom": campaign, "region": "cor", "avant_le": ""})
-    found = re.findall(r"/distribution/besoins/([\w-]+)", links.text)
+    found = re.findall(r"<code>[^<]*/distribution/besoins/([\w-]+)</code>", links.text)
     assert len(found) == 3
+    table = list(csv.reader(StringIO(downloaded(links)), delimiter=";"))
+    copied = re.search(r"<textarea[^>]*>\s*(.*?)</textarea>", links.text, re.DOTALL)
+    assert copied
+    assert table[0] == ["\ufeffNuméro", "Structure", "Lien"]
+    assert [row[2].rpartition("/")[2] for row in table[1:]] == found
+    assert [line.split(" : ") for line in html.unescape(copied[1]).splitlines()] == [row[1:] for row in table[1:]]
+    same = await person.post("/distribution/campagnes", data={"nom": campaign.upper().replace("-", "/"), "region": "idf", "avant_le": ""})
+    for text in (f"Cette campagne existait déjà, sous le nom « {campaign} »", "3 structures sont déjà interrogées"):
+        assert fr(text) in words(same)
+    more = re.findall(r"<code>[^<]*/distribution/besoins/([\w-]+)</code>", same.text)
+    nobody = await person.post("/distribution/campagnes", data={"nom": campaign, "region": "cor", "avant_le": ""})
+    assert fr("Toutes ces structures sont déjà interrogées") in nobody.text.split("</title>")[0]
     board = await person.get(f"/distribution/campagnes/{campaign}")
-    assert fr("0 structure a répondu sur 3") in words(board)
+    assert fr(f"0 structure a répondu sur {3 + len(more)}") in words(board)
     structure = field(board, "structure")
     again = await person.post(f"/distribution/campagnes/{campaign}/relancer", data={"structure": structure})
-    [new] = re.findall(r"/distribution/besoins/([\w-]+)", again.text)
+    [new] = re.findall(r"<code>[^<]*/distribution/besoins/([\w-]+)</code>", again.text)
+    assert "existait déjà" not in words(again)
     status = [(await person.get(f"/distribution/besoins/{token}")).status_code for token in (*found, new)]
     assert sorted(status) == [200, 200, 200, 409]
     device, ref = await scene.ready("printer")
@@ -280,6 +296,13 @@ async def test_the_staff_asks_sees_and_reminds(scene: Scene, person: httpx.Async
     assert "personne ne demande ce type" in said
     assert "appareil attend une structure" in said
     await scene.scrapped(device)
+
+
+def downloaded(page: httpx.Response) -> str:
+    """The table that the page offers as a file."""
+    found = re.search(r'<a [^>]*href="data:text/csv;charset=utf-8,([^"]*)" download="[^"]+\.csv"', page.text)
+    assert found, words(page)
+    return unquote(html.unescape(found[1]))
 
 
 async def shows(person: httpx.AsyncClient, ref: str) -> bool:

@@ -1,7 +1,10 @@
 """The board of the staff: stock and why it waits, needs, campaigns and who answered."""
 
+import csv
 import secrets
+from collections.abc import Sequence
 from datetime import date
+from io import StringIO
 from typing import Annotated
 from uuid import UUID
 
@@ -96,16 +99,35 @@ async def ask(
         await store.add_links(tx, name, tokens)
 
     await desk.carry_out(questions, also=keep)
-    return links(request, desk, who, name, tokens)
+    return links(request, desk, who, name, tokens, already=len(already))
 
 
-def links(request: Request, desk: At, who: Visitor, campaign: str, tokens: dict[str, str]) -> Response:
-    """Show secret links: they are kept nowhere, so it is now or never."""
+def links(request: Request, desk: At, who: Visitor, campaign: str, tokens: dict[str, str], already: int = 0) -> Response:
+    """Show secret links, also as a file to take away: they are kept nowhere, so it is now or never.
+
+    `already` is how many structures this campaign had asked before: two ways of writing a name may mean the same campaign.
+    """
     root = desk.settings.public_url.rstrip("/")
     shown = [
         (who.book.atlas.structures[structure], f"{root}/distribution/besoins/{token}") for structure, token in tokens.items()
     ]
-    return who.show(request, "links.html", private=True, campaign=campaign, links=shown)
+    return who.show(
+        request,
+        "links.html",
+        private=True,
+        campaign=campaign,
+        links=shown,
+        table=table([(structure.id, structure.name, link) for structure, link in shown]),
+        already=already,
+        days=store.LINK_DAYS,
+    )
+
+
+def table(rows: Sequence[tuple[str, str, str]]) -> str:
+    """Write the links as spreadsheets of French offices read them: semicolons, and a mark that says UTF-8."""
+    file = StringIO()
+    csv.writer(file, delimiter=";").writerows([("\ufeffNuméro", "Structure", "Lien"), *rows])
+    return file.getvalue()
 
 
 @router.get("/campagnes/{campaign}")
