@@ -159,6 +159,7 @@ def built(name: str) -> "Service":
             cells_file=CELLS_FILE,
             http_port=1,
             public_url="http://127.0.0.1:1",
+            contact="nobody@maillon.example",
             session_secret=secrets.token_urlsafe(24),
             staff_code=secrets.token_urlsafe(24),
             data_dir=folder,

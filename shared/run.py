@@ -265,6 +265,7 @@ def assemble(service: Service) -> tuple[FastAPI, Running]:
     for router in service.routers:
         app.include_router(router)
     if service.pages is not None:
+        service.pages.reached_by(service.settings.contact)
         show_problems(app, service.pages)
     return app, running
 

@@ -10,6 +10,9 @@ from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
+REACHED = r"(\+?[0-9][0-9 ]{5,20}|[^@\s,]+@[^@\s,]+)"
+
+
 class Settings(BaseSettings):
     """What every service needs. No default for an address or a secret."""
 
@@ -40,6 +43,8 @@ class Settings(BaseSettings):
     http_port: int
     public_url: str
     """Where people reach the gateway; links in pages and mails start with it."""
+    contact: str = Field(pattern=rf"^{REACHED}(, {REACHED})?$")
+    """How people reach whoever runs this site: a telephone number, a mail address, or both with a comma between."""
     session_secret: SecretStr
     staff_code: SecretStr
     data_dir: Path

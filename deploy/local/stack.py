@@ -131,6 +131,7 @@ class Stack:
             "MAILLON_HTTP_HOST": "127.0.0.1",
             "MAILLON_HTTP_PORT": str(self._service_ports[service]),
             "MAILLON_PUBLIC_URL": self.origin,
+            "MAILLON_CONTACT": "01 99 00 00 00, bonjour@maillon.example",  # nobody's: a range kept for fiction, a name kept for examples
             "MAILLON_SESSION_SECRET": self.secrets["session"],
             "MAILLON_STAFF_CODE": self.secrets["staff_code"],
             "MAILLON_DATA_DIR": str(self.folder / "data" / service),

@@ -119,6 +119,13 @@ def digits_fr(number: str | int) -> str:
     return SPACE.join(text[a:b] for a, b in zip((0, *cuts), (*cuts, len(text)), strict=True))
 
 
+def reach(contact: str) -> Markup:
+    """Write telephone numbers and mail addresses, with commas between, as links that call and write."""
+    kinds = [("mailto:" if "@" in each else "tel:", each) for each in contact.split(", ")]
+    links = [Markup('<a class="num" href="{}{}">{}</a>').format(way, "".join(each.split()), each.replace(" ", SPACE)) for way, each in kinds]
+    return Markup(", ").join(links)
+
+
 def kg(weight_kg: float | Decimal) -> str:
     """Write a weight: `133 kg`, `1,4 kg`."""
     return f"{number_fr(weight_kg, 1)}{SPACE}kg"
@@ -160,6 +167,6 @@ def spark(values: Sequence[float], width: int = 120, height: int = 28) -> str:
 
 _WRITERS: tuple[Callable[..., object], ...] = (
     fr, date_fr, short_date_fr, hour_fr, moment_fr, time_fr, number_fr, euros, percent, kg, digits_fr, size_fr,
-    choose, plural, lower_first, spark,
+    choose, plural, lower_first, spark, reach,
 )  # fmt: skip
 FILTERS = {writer.__name__: writer for writer in _WRITERS}

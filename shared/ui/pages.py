@@ -65,14 +65,19 @@ class Pages:
             device_types=words.device_types,
             status_words=words.status,
             how_many=words.how_many,
+            contact="",
             sprite=Markup((TEMPLATES / "icons.svg").read_text(encoding="utf-8").strip()),  # noqa: S704 - our own file
         )
         env.globals["kit"] = env.get_template("kit.html").module
         self.env = env
 
+    def reached_by(self, contact: str) -> None:
+        """Say how people reach whoever runs this site: at the foot of every page, and where words tell them to (`{contact}`)."""
+        self.env.globals["contact"] = contact
+
     def message(self, code: str, /, **detail: object) -> str:
         """Say a refusal in French, with the service's own words first."""
-        return words.message(code, self.messages, **detail)
+        return words.message(code, self.messages, **{"contact": self.env.globals["contact"], **detail})
 
     def html(self, template: str, /, **context: object) -> str:
         """Fill a template, without a request: for a part of a page, or a mail."""
@@ -116,7 +121,7 @@ class Pages:
         """
         said = code if words.is_known(code, self.messages) else otherwise or words.code_for(status)
         code = code or (said if said != "unknown_code" else f"http_{int(status)}")
-        title, rest = words.title_and_rest(words.message(said, self.messages, **{"code": code, **(detail or {})}))
+        title, rest = words.title_and_rest(self.message(said, **{"code": code, **(detail or {})}))
         if not rest:
             _, rest = words.title_and_rest(words.message("unknown_code", None, code=code))
         return self.render(

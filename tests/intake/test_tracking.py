@@ -13,7 +13,7 @@ from shared.ui import fr
 from tests.intake.chain import Chain
 from tests.intake.samples import body
 from tests.intake.test_form import copied, heading, post
-from tests.support.service import STAFF_CODE, Publisher, Site
+from tests.support.service import CONTACT, STAFF_CODE, Publisher, Site
 
 
 async def offered(program: httpx.AsyncClient, **changes: Any) -> tuple[dict[str, Any], str]:
@@ -152,6 +152,35 @@ async def test_a_changed_link_closes_the_old_one(program: httpx.AsyncClient, per
     assert copied(page, "lien-suivi").endswith(fresh)
     assert "Le lien est changé" not in text_of(await person.get(fresh))
     assert shown["tracking_url"].endswith(path)
+
+
+async def test_a_lost_link_is_made_anew_by_the_staff(program: httpx.AsyncClient, person: httpx.AsyncClient) -> None:
+    shown, path = await offered(program)
+    address = f"/intake/dons/{shown['id']}/lien"
+    assert (await post(person, address, {"confirmed": "oui"})).headers["location"].startswith("/intake/connexion")
+    await signed_in(person)
+    assert copied(await person.get(f"/intake/dons/{shown['id']}"), "lien-suivi") == shown["tracking_url"]
+    assert heading(await post(person, address, {})) == fr(f"Faire un nouveau lien pour le don {shown['reference']} ?")
+    assert (await person.get(path)).status_code == 200
+    done = await post(person, address, {"confirmed": "oui"})
+    page = await person.get(done.headers["location"])
+    assert fr("Le lien de suivi est changé") in page.text
+    fresh = urlsplit(copied(page, "lien-suivi")).path
+    lost, found = await person.get(path), await person.get(fresh)
+    assert (lost.status_code, found.status_code) == (404, 200)
+    assert fr(f"donnez-nous le SIREN et la date du don, nous vous faisons un nouveau lien : {CONTACT}.") in unescape(lost.text)
+
+
+async def test_how_to_reach_us_and_what_we_keep(person: httpx.AsyncClient) -> None:
+    for path in ("/intake/", "/intake/don", "/intake/confidentialite", "/intake/suivi/perdu"):
+        foot = (await person.get(path)).text.partition("<footer")[2]
+        links = re.findall(r'href="((?:tel|mailto):[^"]+|/intake/confidentialite)"', foot)
+        assert links == ["tel:0199000000", "mailto:bonjour@maillon.example", "/intake/confidentialite"], path
+    kept = text_of(await person.get("/intake/confidentialite"))
+    for words in ("30 jours après la dernière", "pour 12 heures", "bonjour@maillon.example", "Jusqu’à ce que vous demandiez l’effacement"):
+        assert words in kept, words
+    page = await post(person, "/intake/don", {"laptop": "1000000"})
+    assert fr(f"nous préparons le don avec vous : {CONTACT}") in unescape(page.text)
 
 
 async def test_the_staff_finds_a_donation(program: httpx.AsyncClient, person: httpx.AsyncClient) -> None:

@@ -45,6 +45,7 @@ SETTINGS = {
     "cells_file": Path("none"),
     "http_port": 1,
     "public_url": "http://127.0.0.1",
+    "contact": "bonjour@maillon.example",
     "session_secret": "none",
     "staff_code": "none",
     "data_dir": Path("none"),

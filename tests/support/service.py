@@ -30,6 +30,7 @@ from tests.support.platform import until
 
 S = TypeVar("S", bound=Settings)
 STAFF_CODE = "code-de-test"
+CONTACT = "01 99 00 00 00, bonjour@maillon.example"
 CELLS = {"regions": ["ara", "idf", "naq", "hdf"], "refurbishers": ["trira", "bocage", "ares"]}
 
 
@@ -63,6 +64,7 @@ class Ground:
             "cells_file": cells_file,
             "http_port": free_port(),
             "public_url": "http://127.0.0.1",
+            "contact": CONTACT,
             "session_secret": self.session_secret,
             "staff_code": STAFF_CODE,
             "vault_key": self.vault_key,

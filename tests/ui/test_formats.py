@@ -1,9 +1,11 @@
 import datetime as dt
+import re
 from decimal import Decimal
 
 import pytest
 from markupsafe import Markup
 
+from shared.settings import Settings
 from shared.ui import formats
 from shared.ui.formats import fr
 
@@ -31,6 +33,28 @@ def test_typed_french_is_set_as_printed(typed: str, shown: str) -> None:
     assert printed(fr(typed)) == shown
     assert "'" not in fr(typed)
     assert fr(fr(typed)) == fr(typed)
+
+
+def test_a_contact_is_called_or_written_to() -> None:
+    assert formats.reach("+33 199 00 00 00, a@b.example") == (
+        '<a class="num" href="tel:+33199000000">+33\u00a0199\u00a000\u00a000\u00a000</a>, <a class="num" href="mailto:a@b.example">a@b.example</a>'
+    )
+
+
+@pytest.mark.parametrize(
+    ("contact", "right"),
+    [
+        ("01 99 00 00 00", True),
+        ("a@b.example", True),
+        ("01 99 00 00 00, a@b.example", True),
+        ("", False),
+        ("demain", False),
+        ("a@b.example,", False),
+        ("a b@c.example", False),
+    ],
+)
+def test_a_contact_is_a_number_or_an_address(contact: str, *, right: bool) -> None:
+    assert bool(re.fullmatch(Settings.model_fields["contact"].metadata[0].pattern, contact)) is right
 
 
 def test_markup_is_left_alone() -> None:

@@ -24,6 +24,7 @@ from shared.desk import Desk
 from shared.errors import NotYet
 from shared.http import At
 from shared.ui import device, fr, plural, same_origin
+from shared.ui.access import HOURS
 from shared.ui.formats import digits_fr, time_fr
 
 router = APIRouter(prefix="/intake", include_in_schema=False)
@@ -35,6 +36,12 @@ INPUT_MODES = {"count": "numeric", "postal_code": "numeric", "company_number": "
 async def home(request: Request, home: AtHome) -> Response:
     """What this is, in plain words, and one thing to do."""
     return home.pages.render(request, "home.html", questions=home.terms.questions.questions)
+
+
+@router.get("/confidentialite")
+async def privacy(request: Request, home: AtHome) -> Response:
+    """Which personal data this software keeps, why, for how long, and who to write to."""
+    return home.pages.render(request, "privacy.html", draft_days=home.draft_days, hours=HOURS)
 
 
 @router.get("/don")

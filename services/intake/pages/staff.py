@@ -9,7 +9,7 @@ from fastapi.responses import RedirectResponse, Response
 from services.intake import store
 from services.intake.domain.donation import AcceptDonation, Command, DeclineDonation
 from services.intake.pages import AtHome, House, only_staff, posted
-from services.intake.pages.tracking import told
+from services.intake.pages.tracking import renewed, told
 from shared.desk import Desk
 from shared.errors import Malformed, NotYet
 from shared.http import At
@@ -78,6 +78,28 @@ async def settle(request: Request, donation_id: UUID, home: AtHome, desk: At) ->
     return RedirectResponse(f"/intake/dons/{donation_id}", 303)
 
 
+@router.post("/dons/{donation_id}/lien", dependencies=[Depends(same_origin)])
+async def renew(request: Request, donation_id: UUID, home: AtHome, desk: At) -> Response:
+    """A new tracking link for a donor who lost it, or whose link is in other hands; the staff passes it on."""
+    form = await posted(request)
+    heard = await _heard(desk, donation_id)
+    if not form.get("confirmed"):
+        return home.pages.render(
+            request,
+            "confirm.html",
+            private=True,
+            title=f"Faire un nouveau lien pour le don {heard.donation.reference} ?",
+            text="L'ancien n'ouvrira plus rien. Le nouveau s'affiche sur la page du don : transmettez-le à la personne qui donne.",
+            verb="Faire un nouveau lien",
+            keep="Garder ce lien",
+            to=f"/intake/dons/{donation_id}/lien",
+            fields={},
+            back=f"/intake/dons/{donation_id}",
+        )
+    await renewed(home, desk, heard)
+    return RedirectResponse(f"/intake/dons/{donation_id}?noted=lien#h-suivi", 303)
+
+
 async def _heard(desk: Desk, donation_id: UUID) -> store.Heard:
     async with desk.read() as tx:
         heard = await store.hear(tx, donation_id)
@@ -106,7 +128,8 @@ async def _page(
         private=True,
         id=donation_id,
         people=people,
-        token=token,
+        tracking=f"{desk.settings.public_url.rstrip('/')}/intake/suivi/{token}" if token else "",
+        noted=request.query_params.get("noted", ""),
         consignments=list(heard.consignments.items()),
         errors=problems,
         say=home.terms.rules.say,
