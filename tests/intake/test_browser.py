@@ -10,7 +10,7 @@ from playwright.async_api import Page
 from tests.intake.chain import Chain
 from tests.intake.samples import body, soon
 from tests.intake.test_form import PAGES, begun, filled, post
-from tests.support.browser import faults
+from tests.support.browser import faults, pictured
 from tests.support.service import STAFF_CODE, Publisher, Site
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
@@ -18,12 +18,20 @@ LONG = "Établissement public de coopération intercommunale à fiscalité"
 
 
 async def test_the_form_page_by_page(tab: Page, person: httpx.AsyncClient, intake: Site) -> None:
-    assert await faults(tab, f"{intake.url}/intake/") == []
-    assert await faults(tab, f"{intake.url}/intake/don") == []
+    for name in ("", "don", "confidentialite"):
+        assert await pictured(tab, f"{intake.url}/intake/{name}", f"intake-{name or 'home'}") == [], name
     draft = await filled(person)
     for key in (*PAGES, "verifier", "plus-tard"):
-        assert await faults(tab, f"{intake.url}{draft}/{key}") == [], key
+        assert await pictured(tab, f"{intake.url}{draft}/{key}", f"intake-{key}") == [], key
     await post(person, f"{draft}/envoyer", {"owner": "oui"})
+    assert await pictured(tab, f"{intake.url}{draft}/merci", "intake-merci") == []
+    await tab.get_by_role("button", name="Copier").click()
+    await tab.get_by_role("button", name="Copié").wait_for()
+    await tab.get_by_role("link", name="Suivre mon don").click()
+    await tab.get_by_role("button", name="Changer le lien").click()
+    await tab.get_by_role("dialog").get_by_role("button", name="Changer le lien").click()
+    await tab.get_by_role("heading", name="Le lien est changé").wait_for()
+    assert await pictured(tab, "", "intake-suivi-changed") == []
     assert await faults(tab, f"{intake.url}{draft}/merci") == []
 
 
@@ -95,7 +103,7 @@ async def test_the_story_and_the_staffs_pages(tab: Page, program: httpx.AsyncCli
         return "équipée" in page and "Votre certificat est prêt" in page
 
     await intake.until(complete)
-    assert await faults(tab, f"{intake.url}{path}") == []
+    assert await pictured(tab, f"{intake.url}{path}", "intake-suivi") == []
     withdrawn = (await program.put(f"/intake/donations/{uuid.uuid4()}", json=body(declared={"screen": 3}))).json()
     assert await faults(tab, f"{intake.url}{urlsplit(withdrawn['tracking_url']).path}") == []
 
@@ -105,4 +113,4 @@ async def test_the_story_and_the_staffs_pages(tab: Page, program: httpx.AsyncCli
     await tab.wait_for_url("**/intake/dons")
     assert await faults(tab, f"{intake.url}/intake/dons") == []
     assert await faults(tab, f"{intake.url}/intake/dons?q=introuvable") == []
-    assert await faults(tab, f"{intake.url}/intake/dons/{shown['id']}") == []
+    assert await pictured(tab, f"{intake.url}/intake/dons/{shown['id']}", "intake-staff") == []
