@@ -9,7 +9,6 @@ import yaml
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-
 REACHED = r"(\+?[0-9][0-9 ]{5,20}|[^@\s,]+@[^@\s,]+)"
 
 

@@ -42,7 +42,7 @@ CONSIGNMENT = Aggregate(
 )
 DEVICE = Aggregate(
     name="device",
-    events=(chain.DeviceNoted, chain.DeviceMoved),
+    events=(chain.DeviceNoted, chain.DeviceNamed, chain.DeviceMoved),
     new=chain.Device(),
     decide=chain.decide_device,
     evolve=chain.evolve_device,

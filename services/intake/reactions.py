@@ -9,6 +9,7 @@ from services.intake.domain.chain import (
     ConsignmentClosed,
     ConsignmentNoted,
     DeviceMoved,
+    DeviceNamed,
     DeviceNoted,
     DeviceStatus,
     NoteCertificate,
@@ -24,7 +25,15 @@ from shared.aggregate import Command
 from shared.consumer import Reactions
 from shared.events.certs import CertificateIssued, CertificateSuperseded
 from shared.events.distribution import DeviceSold
-from shared.events.refurb import DeviceFound, DeviceLost, DeviceReady, DeviceReceived, DeviceScrapped, DeviceTakenBack
+from shared.events.refurb import (
+    DeviceAudited,
+    DeviceFound,
+    DeviceLost,
+    DeviceReady,
+    DeviceReceived,
+    DeviceScrapped,
+    DeviceTakenBack,
+)
 from shared.events.routing import (
     CollectionFailed,
     ConsignmentAssigned,
@@ -104,8 +113,14 @@ def device_received(message: Message, event: DeviceReceived) -> Sequence[Command
         maker=event.maker,
         model=event.model,
         at=message.time,
+        device_ref=event.device_ref,
     )
     return [NoteDevice(id=message.stream, fact=fact)]
+
+
+def device_audited(message: Message, event: DeviceAudited) -> Sequence[Command]:
+    """The machine says its maker and model."""
+    return [NoteDevice(id=message.stream, fact=DeviceNamed(maker=event.maker, model=event.model))]
 
 
 def device_ready(message: Message, event: DeviceReady) -> Sequence[Command]:
@@ -179,6 +194,7 @@ REACTIONS: Reactions = {
     ConsignmentRefused: refused,
     ConsignmentEnded: ended,
     DeviceReceived: device_received,
+    DeviceAudited: device_audited,
     DeviceReady: device_ready,
     DeviceScrapped: device_scrapped,
     DeviceTakenBack: device_taken_back,

@@ -57,6 +57,7 @@ CREATE TABLE devices (
     detail text NOT NULL,
     received_at timestamp with time zone NOT NULL,
     settled_at timestamp with time zone,
+    device_ref text DEFAULT ''::text NOT NULL,
     CONSTRAINT devices_status_check CHECK ((status = ANY (ARRAY['received'::text, 'ready'::text, 'scrapped'::text, 'taken_back'::text, 'lost'::text]))),
     CONSTRAINT devices_version_check CHECK ((version > 0))
 );

@@ -122,7 +122,10 @@ def digits_fr(number: str | int) -> str:
 def reach(contact: str) -> Markup:
     """Write telephone numbers and mail addresses, with commas between, as links that call and write."""
     kinds = [("mailto:" if "@" in each else "tel:", each) for each in contact.split(", ")]
-    links = [Markup('<a class="num" href="{}{}">{}</a>').format(way, "".join(each.split()), each.replace(" ", SPACE)) for way, each in kinds]
+    links = [
+        Markup('<a class="num" href="{}{}">{}</a>').format(way, "".join(each.split()), each.replace(" ", SPACE))
+        for way, each in kinds
+    ]
     return Markup(", ").join(links)
 
 

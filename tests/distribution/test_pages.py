@@ -275,7 +275,9 @@ async def test_the_staff_asks_sees_and_reminds(scene: Scene, person: httpx.Async
     assert table[0] == ["\ufeffNuméro", "Structure", "Lien"]
     assert [row[2].rpartition("/")[2] for row in table[1:]] == found
     assert [line.split(" : ") for line in html.unescape(copied[1]).splitlines()] == [row[1:] for row in table[1:]]
-    same = await person.post("/distribution/campagnes", data={"nom": campaign.upper().replace("-", "/"), "region": "idf", "avant_le": ""})
+    same = await person.post(
+        "/distribution/campagnes", data={"nom": campaign.upper().replace("-", "/"), "region": "idf", "avant_le": ""}
+    )
     for text in (f"Cette campagne existait déjà, sous le nom « {campaign} »", "3 structures sont déjà interrogées"):
         assert fr(text) in words(same)
     more = re.findall(r"<code>[^<]*/distribution/besoins/([\w-]+)</code>", same.text)

@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 from shared.events.base import Donor, Event, stream_id
 from shared.events.certs import CertificateIssued
 from shared.events.distribution import DeviceSold
-from shared.events.refurb import DeviceReady, DeviceReceived, DeviceScrapped
+from shared.events.refurb import DeviceAudited, DeviceReady, DeviceReceived, DeviceScrapped
 from shared.events.routing import (
     Candidate,
     ConsignmentAssigned,
@@ -16,6 +16,9 @@ from shared.events.routing import (
     ConsignmentScheduled,
 )
 from tests.support.service import Publisher
+
+AUDITED = DeviceAudited(media=(), model="20L50000FR", serial="SECRET-OF-THE-BOARD")
+"""The machine's own name for what was typed as a ThinkPad T480; it does not say who made it."""
 
 
 @dataclass(slots=True)
@@ -78,7 +81,7 @@ class Chain:
             last: Event = DeviceReady(**known, category="B")
             if number >= self.devices - scrapped:
                 last = DeviceScrapped(consignment_id=self.consignment, donation_id=self.donation_id, reason="erasure_not_proven")
-            await self.publisher.tell("refurb.devices.trira", self.device(number), DeviceReceived(**known), last)
+            await self.publisher.tell("refurb.devices.trira", self.device(number), DeviceReceived(**known), AUDITED, last)
 
     async def certified(self, number: str) -> None:
         certificate = CertificateIssued(

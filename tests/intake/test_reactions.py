@@ -12,6 +12,7 @@ from services.intake.domain.chain import (
     ConsignmentClosed,
     ConsignmentNoted,
     DeviceMoved,
+    DeviceNamed,
     DeviceNoted,
     SaleNoted,
     Step,
@@ -22,7 +23,7 @@ from shared.aggregate import Aggregate, Command
 from shared.events.base import Donor, Event
 from shared.events.certs import CertificateIssued, CertificateSuperseded
 from shared.events.distribution import DeviceSold
-from shared.events.refurb import DeviceReady, DeviceReceived, DeviceScrapped, DeviceTakenBack
+from shared.events.refurb import DeviceAudited, DeviceReady, DeviceReceived, DeviceScrapped, DeviceTakenBack
 from shared.events.routing import (
     Candidate,
     CollectionFailed,
@@ -79,7 +80,13 @@ RECEIVED = DeviceReceived(
     serial="PF-SECRET",
 )
 DEVICE_NOTED = DeviceNoted(
-    donation_id=DONATION_ID, consignment_id=CONSIGNMENT_ID, device_type="laptop", maker="Lenovo", model="T480", at=AT
+    donation_id=DONATION_ID,
+    consignment_id=CONSIGNMENT_ID,
+    device_type="laptop",
+    maker="Lenovo",
+    model="T480",
+    at=AT,
+    device_ref="T-1",
 )
 
 
@@ -132,6 +139,9 @@ def test_a_refusal_ends_a_consignment_and_names_the_next() -> None:
 def test_a_device_is_kept_without_its_serial() -> None:
     scene = after(fresh(DEVICE), RECEIVED, DEVICE_NOTED)
     assert "SECRET" not in "".join(event.model_dump_json() for event in given(DEVICE).when(follows(RECEIVED)[0]).decided())
+    audited = DeviceAudited(media=(), model="20L50000FR", serial="PF-SECRET")
+    scene = after(scene, audited, DeviceNamed(model="20L50000FR"))
+    assert (scene.state.device_ref, scene.state.maker, scene.state.model) == ("T-1", "Lenovo", "20L50000FR")
     kept = {"consignment_id", "donation_id", "refurbisher", "region", "device_ref", "device_type", "donor_public"}
     ready = DeviceReady(**RECEIVED.model_dump(include=kept), category="B")
     scene = after(scene, ready, DeviceMoved(status="ready", detail="B", at=AT))

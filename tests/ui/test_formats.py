@@ -37,7 +37,8 @@ def test_typed_french_is_set_as_printed(typed: str, shown: str) -> None:
 
 def test_a_contact_is_called_or_written_to() -> None:
     assert formats.reach("+33 199 00 00 00, a@b.example") == (
-        '<a class="num" href="tel:+33199000000">+33\u00a0199\u00a000\u00a000\u00a000</a>, <a class="num" href="mailto:a@b.example">a@b.example</a>'
+        '<a class="num" href="tel:+33199000000">+33\u00a0199\u00a000\u00a000\u00a000</a>, '
+        '<a class="num" href="mailto:a@b.example">a@b.example</a>'
     )
 
 

@@ -111,7 +111,9 @@ async def needs_by_link(request: Request, desk: At, token: str) -> Response:
     """Let a structure in by its secret link, to answer the campaign that sent it; who is signed in as another is asked first."""
     who, structure, need = await by_link(request, desk, token)
     if another(request, structure):
-        return who.pages.render(request, "open.html", private=True, structure=structure, to=f"/distribution/besoins/{token}/ouvrir")
+        return who.pages.render(
+            request, "open.html", private=True, structure=structure, to=f"/distribution/besoins/{token}/ouvrir"
+        )
     return admitted(request, form(request, who, structure, need, values(need), link=True), structure, token)
 
 

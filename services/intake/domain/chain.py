@@ -79,6 +79,17 @@ class DeviceNoted(Event):
     maker: str | None = None
     model: str | None = None
     at: datetime
+    device_ref: str = ""
+    """What stands on its label and on the certificate; empty in facts of before it was kept."""
+
+
+class DeviceNamed(Event):
+    """The machine said what it is. Null: it did not say, and what was typed when it arrived stands."""
+
+    type: ClassVar[str] = "intake.device_named.v1"
+
+    maker: str | None = None
+    model: str | None = None
 
 
 class DeviceMoved(Event):
@@ -127,7 +138,7 @@ class SaleNoted(Event):
 
 
 ConsignmentEvent = ConsignmentNoted | CollectionPlanned | StepNoted | ConsignmentClosed
-DeviceEvent = DeviceNoted | DeviceMoved
+DeviceEvent = DeviceNoted | DeviceNamed | DeviceMoved
 CertificateEvent = CertificateNoted | CertificateReplaced
 
 
@@ -193,6 +204,7 @@ class Device:
 
     donation_id: UUID | None = None
     consignment_id: UUID | None = None
+    device_ref: str = ""
     device_type: DeviceType = "other"
     maker: str | None = None
     model: str | None = None
@@ -281,12 +293,15 @@ def evolve_device(state: Device, event: DeviceEvent) -> Device:
                 state,
                 donation_id=event.donation_id,
                 consignment_id=event.consignment_id,
+                device_ref=event.device_ref,
                 device_type=event.device_type,
                 maker=event.maker,
                 model=event.model,
                 status="received",
                 received_at=event.at,
             )
+        case DeviceNamed():  # as certs does: the donor finds the same names on the certificate
+            return replace(state, maker=event.maker or state.maker, model=event.model or state.model)
         case DeviceMoved():
             settled = event.at if event.status in SETTLED else None
             return replace(state, status=event.status, detail=event.detail, settled_at=settled)
