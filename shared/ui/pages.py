@@ -13,10 +13,13 @@ from markupsafe import Markup
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared import errors
+from shared.http import TooLarge
 from shared.ui import formats, words
 from shared.ui.assets import static_path
+from shared.ui.origin import SAFE
 
 TEMPLATES = Path(__file__).with_name("templates")
 CSP = "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
@@ -130,6 +133,23 @@ class Pages:
         )  # fmt: skip
 
 
+class Head:
+    """Answers HEAD as GET, without the body: who checks a link before showing it asks so."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            return await self.app(scope, receive, send)
+
+        async def headless(message: Message) -> None:
+            await send(message | {"body": b""} if message["type"] == "http.response.body" else message)
+
+        await self.app(dict(scope) | {"method": "GET"}, receive, headless)
+        return None
+
+
 def wants_html(request: Request) -> bool:
     """Tell whether a person's browser asks, rather than a program."""
     return "text/html" in request.headers.get("accept", "") or request.headers.get("hx-request") == "true"
@@ -172,6 +192,10 @@ def show_problems(app: FastAPI, pages: Pages) -> None:
             # an HTTPException's detail is for programs: its page is chosen by its status
             ours = not isinstance(error, HTTPException)
             code, detail = (getattr(error, "code", ""), getattr(error, "detail", None)) if ours else ("", None)
+            if isinstance(error, TooLarge):
+                detail = {"limit": formats.size_fr(error.most)}
+            if isinstance(error, RequestValidationError) and request.method in SAFE:
+                code = "not_found"  # an address that no page has: nothing was sent
             return pages.problem(
                 request,
                 _status(error, answered),
@@ -183,5 +207,6 @@ def show_problems(app: FastAPI, pages: Pages) -> None:
 
         app.add_exception_handler(kind, answer)
 
+    app.add_middleware(Head)
     for kind in {*_OURS, HTTPException, Exception, *(k for k in before if issubclass(k, Exception))}:
         wrap(kind)

@@ -156,12 +156,22 @@ async def test_the_till_sells_and_prints(scene: Scene, person: httpx.AsyncClient
     assert (sold.status_code, sold.headers["location"]) == (303, f"/distribution/ventes/{sale['vente']}")
     assert again.headers["location"] == sold.headers["location"]
     sheet = await person.get(sold.headers["location"])
-    for text in ("Vendu : portable à 180 €", "Garantie de 2 ans", "surtension", "Proposez une formation", ref):
+    for text in (
+        "Vendu : portable à 180 €",
+        "Garantie de 2 ans",
+        "surtension",
+        "Proposez une formation",
+        ref,
+        "Marque et modèle Exempla ProBook 14",
+    ):
         assert fr(text) in words(sheet)
     for code in (sale["vente"], "price-20", "warranty-20"):
         assert code not in words(sheet), "nothing on the sheet is a name for machines"
     await person.post(f"{sold.headers['location']}/formation", data={"reponse": "booked"})
-    assert "Une formation est prévue" in words(await person.get(sold.headers["location"]))
+    chosen = await person.get(sold.headers["location"])
+    assert "Une formation est prévue" in words(chosen)
+    assert "Formation La personne accepte" in words(chosen), "on the sheet that is printed"
+    assert re.findall(r'aria-pressed="(\w+)"', chosen.text) == ["true", "false", "false"]
 
 
 async def test_free_in_an_emergency(scene: Scene, person: httpx.AsyncClient) -> None:

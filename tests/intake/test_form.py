@@ -159,6 +159,27 @@ async def counted(intake: Site) -> int:
         return int(await tx.connection.fetchval("SELECT count(*) FROM donations"))
 
 
+async def test_back_a_question_loses_nothing(person: httpx.AsyncClient) -> None:
+    draft = await begun(person)
+    back = await post(person, f"{draft}/etat", {"retour": "oui"})
+    assert back.headers["location"] == f"{draft}/materiel"
+    assert (await person.get(draft)).headers["location"] == f"{draft}/etat"
+    assert "à corriger" not in (await person.get(f"{draft}/etat")).text, "an empty page that was left is no wrong answer"
+    back = await post(person, f"{draft}/lieu", {"city": "Lyon", "retour": "oui"})
+    assert back.headers["location"] == f"{draft}/donnees"
+    assert value_of(await person.get(f"{draft}/lieu"), "city") == "Lyon"
+    assert 'name="retour"' not in (await person.get(f"{draft}/materiel")).text
+
+
+async def test_an_empty_last_question_says_all_at_once(person: httpx.AsyncClient) -> None:
+    draft = await begun(person)
+    page = await post(person, f"{draft}/organisation", {})
+    links = re.findall(r'<a href="#(\w+)"', page.text.partition('id="erreurs"')[2].partition("</ul>")[0])
+    assert links == ["donor_status", "donor_name", "company_number", "contact_name", "mail", "phone"]
+    assert fr("Accès (facultatif)") in re.sub(r"<[^>]+>", "", (await person.get(f"{draft}/lieu")).text)
+    assert (await person.get(f"{draft}/envoyer")).headers["location"] == f"{draft}/verifier"
+
+
 async def test_an_answer_is_changed_from_the_last_page(person: httpx.AsyncClient) -> None:
     draft = await filled(person)
     page = await person.get(f"{draft}/materiel")

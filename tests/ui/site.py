@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from shared.errors import Malformed, NotYet, Outage, Refused
+from shared.http import ORDINARY_BODY, TooLarge
 from shared.ui import Access, Pages, mount_static, same_origin, show_problems
 
 SECRET = "a secret of this test only"
@@ -36,6 +37,7 @@ REFUSALS: dict[str, Exception] = {
     "outage": Outage("database_away"),
     "gone": HTTPException(404),
     "teapot": HTTPException(418),
+    "large": TooLarge(ORDINARY_BODY),
     "plain": PlainHTTPException(403, "said to programs"),
     "moved": HTTPException(303, headers={"Location": "/sheet/"}),
     "bug": ZeroDivisionError(),
@@ -132,6 +134,7 @@ def _failures(app: FastAPI) -> None:
     async def fail(kind: str) -> None:
         raise REFUSALS[kind]
 
+    @app.post("/sheet/number/{number}")
     @app.get("/sheet/number/{number}")
     async def number(number: int) -> int:
         return number

@@ -114,7 +114,19 @@ async def test_a_program_gets_what_the_app_answered_before(program: httpx.AsyncC
 async def test_pages_that_are_not_there_and_what_cannot_be_read(person: httpx.AsyncClient) -> None:
     assert fr("Cette page n'existe pas") in (await person.get("/sheet/nowhere")).text
     answer = await person.get("/sheet/number/x")
-    assert (answer.status_code, fr("Nous n'avons pas pu lire") in answer.text) == (422, True)
+    assert (answer.status_code, fr("Cette page n'existe pas") in answer.text) == (422, True)
+    sent = await person.post("/sheet/number/x")
+    assert (sent.status_code, fr("Rien n'a été enregistré") in sent.text) == (422, True)
+    answer = await person.get("/sheet/fail/large")
+    assert fr("Cet envoi est trop gros") in answer.text
+    assert fr("Rien n'a été enregistré. Envoyez 262 Ko au plus à la fois.") in answer.text
+    opened = await person.get("/sheet/scrap")
+    assert (opened.status_code, fr("Cette adresse reçoit un formulaire") in opened.text) == (405, True)
+
+
+async def test_a_link_can_be_looked_at_first(person: httpx.AsyncClient) -> None:
+    looked, got = await person.head("/sheet/story"), await person.get("/sheet/story")
+    assert (looked.status_code, looked.content, dict(looked.headers)) == (200, b"", dict(got.headers))
 
 
 async def test_the_code_is_shown_for_those_who_help(person: httpx.AsyncClient) -> None:

@@ -130,7 +130,10 @@ async def known(desk: At, who: Visitor, sale_id: UUID) -> Sale:
 async def receipt(request: Request, desk: At, who: Guest, sale_id: UUID) -> Response:
     """Show the purchase sheet, to print, and the offer of training."""
     sale = await known(desk, who, sale_id)
-    return who.show(request, "receipt.html", private=True, sale=sale, structure=who.book.atlas.structures.get(sale.structure))
+    async with desk.read() as tx:
+        items = await store.items_called(tx, str(sale.device_id))
+    structure = who.book.atlas.structures.get(sale.structure)
+    return who.show(request, "receipt.html", private=True, sale=sale, item=items[0] if items else None, structure=structure)
 
 
 @router.post("/ventes/{sale_id}/formation", dependencies=[Depends(same_origin)])

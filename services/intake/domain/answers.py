@@ -108,10 +108,11 @@ def check_question(question: Question, raw: Mapping[str, Raw], known: Known) -> 
         "company_number" in values
         and "company_number" not in wrong_fields
         and values["company_number"] is None
-        and values.get("donor_status") not in {None, "association"}
+        and values.get("donor_status") != "association"  # not yet chosen: told with the rest, not after it
     ):
         problems.append(Problem("company_number", "company_number_missing"))
-    return values, problems
+    order = [asked.name for asked in question.fields]
+    return values, sorted(problems, key=lambda problem: order.index(problem.field))
 
 
 class _Wrong(Exception):

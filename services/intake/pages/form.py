@@ -140,6 +140,8 @@ async def thanks(request: Request, secret: str, home: AtHome, desk: At) -> Respo
 @router.get("/don/{secret}/{key}")
 async def ask(request: Request, secret: str, key: str, home: AtHome, desk: At) -> Response:
     """One question, with what was typed before; with its errors too, when there was something."""
+    if key == "envoyer":  # the address that the last page posts to, opened by hand
+        return _go(secret, "verifier")
     question = _question(home, key)
     draft = await _draft(desk, secret)
     if draft.donation_id:
@@ -151,14 +153,18 @@ async def ask(request: Request, secret: str, key: str, home: AtHome, desk: At) -
 
 @router.post("/don/{secret}/{key}", dependencies=FORM)
 async def answered(request: Request, secret: str, key: str, home: AtHome, desk: At) -> Response:
-    """One answer: kept as it was typed, right or wrong."""
+    """One answer: kept as it was typed, right or wrong, also by who goes back a question."""
     question = _question(home, key)
-    typed = _typed(question, await posted(request))
+    form = await posted(request)
+    typed = _typed(question, form)
     draft = await _draft(desk, secret)
     if draft.donation_id:
         return _go(secret, "merci")
-    kept = {**draft.typed, key: typed}
+    kept = {**draft.typed, key: typed} if any(typed.values()) or "retour" not in form else draft.typed
     await _keep(home, desk, secret, kept)
+    if "retour" in form:
+        position = home.terms.questions.position(key) or 1
+        return _go(secret, home.terms.questions.questions[position - 1].key)
     if problems := _wrong(home, desk, question, typed):
         return _ask(request, home, question, typed, problems, secret=secret, status=422)
     return _go(secret, _next(home, desk, kept))
