@@ -144,7 +144,7 @@ class Head:
             return await self.app(scope, receive, send)
 
         async def headless(message: Message) -> None:
-            await send(message | {"body": b""} if message["type"] == "http.response.body" else message)
+            await send({**message, "body": b""} if message["type"] == "http.response.body" else message)
 
         await self.app(dict(scope) | {"method": "GET"}, receive, headless)
         return None
