@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 from deploy.local.platform import Platform
 from services.intake.app import build
 from tests.intake.conftest import settled
-from tests.intake.test_form import PAGES, begun, filled, post, value_of
+from tests.intake.test_form import PAGES, begun, copied, filled, post, value_of
 from tests.support.platform import unique
 from tests.support.service import Ground, free_port, running
 
@@ -26,4 +26,4 @@ async def test_drafts_and_links_outlive_the_process(platform: Platform, tmp_path
             assert value_of(await person.get(f"{draft}/lieu"), "postal_code") == "690 ?"
             page = await person.get(f"{sent}/merci")
             assert page.text == thanks
-            assert (await person.get(urlsplit(value_of(page, "lien-suivi")).path)).status_code == 200
+            assert (await person.get(urlsplit(copied(page, "lien-suivi")).path)).status_code == 200
