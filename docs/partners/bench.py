@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 LARGEST = 16 * 1024 * 1024
 MOST_LINES = 200
+MOST_BYTES = 4 * 1024 * 1024
+"""Of one sending, unless it is one message. Less where something on the way takes less."""
 ASK_AGAIN_S = 600
 """A message without an answer for so long is sent again, under its own id."""
 SETTLED_S = 2
@@ -51,6 +53,10 @@ INSERT OR IGNORE INTO place VALUES (1, 0);
 
 class Away(Exception):
     """Nothing could be sent now; nothing is lost."""
+
+
+class Wrong(Exception):
+    """What was given cannot be taken as it is."""
 
 
 class Refused(Exception):
@@ -135,23 +141,40 @@ class Client:
             raise Away(f"Pas de réponse ({error}) : nouvel essai plus tard.") from error
 
     def bring(self) -> None:
-        """Send what waits. Files go first, so that no message speaks of what is not there."""
+        """Send what waits, in order. Files go first, so that no message speaks of what is not there."""
+        most = MOST_BYTES
         while rows := self.spool.waiting():
-            lines, sent = [], []
+            lines: list[bytes] = []
+            sent, size = [], 0
             for _, id_, kind, moment, data, sha256 in rows:
+                event = {"specversion": "1.0", "id": id_, "source": self.source, "type": kind, "time": moment}
+                line = json.dumps({**event, "data": json.loads(data)}).encode()
+                if lines and size + len(line) > most:
+                    break
                 if sha256 and not self.store(id_, sha256):
                     continue
-                event = {"specversion": "1.0", "id": id_, "source": self.source, "type": kind, "time": moment}
-                lines.append(json.dumps({**event, "data": json.loads(data)}))
+                lines.append(line)
                 sent.append(id_)
+                size += len(line) + 1
             if not lines:
                 continue
             try:
-                told = self.ask("POST", "/refurb/reports", "\n".join(lines).encode())["lines"]
-            except (Refused, KeyError, TypeError) as error:
+                if size > LARGEST:  # one message alone: it is not even tried, for a line that is cut off says nothing
+                    raise Refused(413, {})
+                told = self.ask("POST", "/refurb/reports", b"\n".join(lines))["lines"]
+            except Refused as refusal:
+                if refusal.status != 413:
+                    raise Away(f"Réponse inattendue ({refusal!r}) : nouvel essai plus tard.") from refusal
+                if len(lines) > 1:
+                    most = size // 2
+                    continue
+                hint = f"Message trop grand ({size / 1e6:.1f} Mo) : il reste ici. Donnez le rapport en fichier (add), ou par appareil."
+                self.spool.set(sent[0], "refused", [{"code": "too_large", "hint": hint}])
+                continue
+            except (KeyError, TypeError) as error:
                 raise Away(f"Réponse inattendue ({error!r}) : nouvel essai plus tard.") from error
-            for id_, line in zip(sent, told):  # noqa: B905 Python 3.9
-                self.spool.set(id_, "sent" if line["accepted"] else "refused", line.get("faults", ()))
+            for id_, verdict in zip(sent, told):  # noqa: B905 Python 3.9
+                self.spool.set(id_, "sent" if verdict["accepted"] else "refused", verdict.get("faults", ()))
 
     def store(self, id_: str, sha256: str) -> bool:
         """Put a file in the evidence store. Returns False when it will never be taken."""
@@ -187,6 +210,8 @@ class Client:
 
 def take_file(spool: Spool, path: Path, consignment: str, device: str) -> None:
     """Take one report. Says what it did."""
+    if not path.is_file():
+        raise Wrong(f"{path} : ce n'est pas un fichier.")
     if path.stat().st_size > LARGEST:
         print(f"{path.name} : trop grand, {LARGEST // 1024 // 1024} Mo au plus. Envoyez un rapport par appareil.")
         return
@@ -203,6 +228,22 @@ def take_folder(spool: Spool, folder: Path, seen: set[tuple[str, int, int]]) -> 
         if path.is_file() and place not in seen and time.time() - at.st_mtime > SETTLED_S:
             take_file(spool, path, path.parent.parent.name, path.parent.name)
             seen.add(place)
+
+
+def messages(path: Path) -> list[tuple[str, dict[str, Any]]]:
+    """Read a file of messages, all of it before any is taken. Raises Wrong, with the line."""
+    found = []
+    for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            said = json.loads(line)
+        except ValueError as error:
+            raise Wrong(f"{path}, ligne {number} : ce n'est pas du JSON ({error}). Rien n'a été pris.") from error
+        if not isinstance(said, dict) or not isinstance(said.get("type"), str) or not isinstance(said.get("data"), dict):
+            raise Wrong(f'{path}, ligne {number} : il faut {{"type": "…", "data": {{…}}}}. Rien n\'a été pris.')
+        found.append((said["type"], said["data"]))
+    return found
 
 
 def status(spool: Spool) -> None:
@@ -237,9 +278,8 @@ def main(arguments: list[str]) -> int:
             for path in asked.files:
                 take_file(spool, path, asked.consignment, asked.device)
         elif asked.command == "say":
-            for line in filter(str.strip, asked.file.read_text("utf-8").splitlines()):
-                said = json.loads(line)
-                spool.take(said["type"], said["data"])
+            for kind, data in messages(asked.file):
+                spool.take(kind, data)
         elif asked.command == "status":
             status(spool)
         else:
@@ -250,6 +290,9 @@ def main(arguments: list[str]) -> int:
         return 1
     except KeyError as error:
         print(f"Donnez {error.args[0]} dans l'environnement.")
+        return 1
+    except (Wrong, OSError, UnicodeDecodeError) as error:
+        print(error)
         return 1
     return 0
 

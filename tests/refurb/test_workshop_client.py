@@ -55,6 +55,8 @@ class Service:
     files: dict[str, bytes] = field(default_factory=dict)
     messages: dict[str, dict[str, Any]] = field(default_factory=dict)
     order: list[str] = field(default_factory=list)
+    most_bytes: int = 20 * 1024 * 1024
+    """Of one body; more is answered 413, as the service and the gateway before it do."""
 
     def __post_init__(self) -> None:
         self.random = random.Random(self.seed)  # noqa: S311 a seed, no secret
@@ -98,6 +100,9 @@ def line(request: pytest.FixtureRequest) -> Iterator[tuple[Service, str]]:
                 return
             if fate in {"500", "503"}:
                 self.tell(int(fate), b"{}")
+                return
+            if len(body) > service.most_bytes:
+                self.tell(413, b"<html>Request Entity Too Large</html>")
                 return
             said = json.dumps(service.answer(self.command, self.path, body)).encode()
             if fate == "cut after":
@@ -158,6 +163,35 @@ def test_killed_and_cut_off_it_loses_nothing_and_repeats_nothing(line: tuple[Ser
     assert sorted(message["data"]["device_ref"] for message in service.messages.values()) == sorted(
         [f"PE-{n}" for n in range(6)] * 2
     )
+
+
+@pytest.mark.parametrize("line", [4], indirect=True)
+@pytest.mark.parametrize("most_bytes", [20 * 1024 * 1024, 1024 * 1024])
+def test_a_spool_larger_than_one_body_goes_in_parts_and_one_message_too_large_blocks_nothing(
+    line: tuple[Service, str], tmp_path: Path, most_bytes: int
+) -> None:
+    """The second limit is that of a proxy on the way, of which the program knows nothing."""
+    service, url = line
+    service.trouble, service.most_bytes = 0.0, most_bytes
+    env = environment(tmp_path, url)
+    sizes = [*(300_000 for _ in range(80)), 21 * 1024 * 1024, *(300_000 for _ in range(3))]
+    said = tmp_path / "said.jsonl"
+    said.write_text(
+        "\n".join(json.dumps({"type": "medium_erased", "data": {"n": n, "log": "x" * s}}) for n, s in enumerate(sizes))
+    )
+    assert run(env, "say", str(said))[0] == 0
+    code, shown = run(env, "send")
+    hint = "Message trop grand (22.0 Mo) : il reste ici. Donnez le rapport en fichier (add), ou par appareil."
+    assert (code, shown.splitlines()) == (
+        0,
+        [
+            "0 à envoyer, 0 envoyés, sans réponse, 83 acceptés, 0 refusés, 1 refusés à l'entrée",
+            f"- partner.medium_erased.v1 : {hint}",
+        ],
+    )
+    assert [service.messages[id_]["data"]["n"] for id_ in service.order] == [n for n in range(len(sizes)) if n != 80]
+    with sqlite3.connect(env["MAILLON_SPOOL"]) as db:
+        assert len(json.loads(db.execute("SELECT data FROM messages WHERE state = 'refused'").fetchone()[0])["log"]) == sizes[80]
 
 
 def test_without_a_network_everything_waits_and_the_same_file_is_taken_once(tmp_path: Path) -> None:
@@ -221,3 +255,27 @@ async def test_a_day_of_a_workshop_ends_in_a_ready_device(scene: Scene, tmp_path
 async def _all_answered(env: dict[str, str]) -> bool:
     code, shown = await asyncio.to_thread(run, env, "send")
     return code == 0 and shown.startswith("0 à envoyer, 0 envoyés")
+
+
+@pytest.mark.parametrize(
+    "content,told",
+    [
+        (
+            '{"type": "device_found", "data": {}}\n{"type": ',
+            ", ligne 2 : ce n'est pas du JSON (Expecting value: line 1 column 10 (char 9)).",
+        ),
+        ("[1]", ', ligne 1 : il faut {"type": "…", "data": {…}}.'),
+        ('{"data": {}}', ', ligne 1 : il faut {"type": "…", "data": {…}}.'),
+    ],
+)
+def test_of_a_file_that_is_no_file_of_messages_nothing_is_taken(tmp_path: Path, content: str, told: str) -> None:
+    env, file = environment(tmp_path, "http://127.0.0.1:9"), tmp_path / "said.jsonl"
+    file.write_text(content)
+    assert run(env, "say", str(file)) == (1, f"{file}{told} Rien n'a été pris.\n")
+    assert run(env, "status")[1].startswith("0 à envoyer")
+    assert run(env, "add", str(tmp_path), "--consignment", "x", "--device", "y") == (
+        1,
+        f"{tmp_path} : ce n'est pas un fichier.\n",
+    )
+    missing = tmp_path / "missing"
+    assert run(env, "say", str(missing)) == (1, f"[Errno 2] No such file or directory: '{missing}'\n")
