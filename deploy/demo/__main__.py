@@ -15,8 +15,9 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from deploy.demo.stage import Stage
+from deploy.demo.stage import REFURBISHER, Stage
 from deploy.local.jars import ROOT
+from deploy.local.state import FolderTaken
 
 ENDS = (signal.SIGINT, signal.SIGTERM)
 
@@ -59,9 +60,14 @@ def welcome(stage: Stage, answer: dict[str, Any]) -> None:
     tell(f"  tracking link     {stage.stack.origin}{stage.tracking}")
     tell(f"  the staff         {stage.stack.origin}/routing/  (and /refurb/, /certs/, /distribution/)")
     tell(f"  staff code        {stage.stack.secrets['staff_code']}")
+    tell(f"  a workshop        {stage.stack.origin}/refurb/partenaires")
+    tell(
+        f"  workshop's key    {stage.stack.secrets[f'partner.{REFURBISHER}']}  (of {REFURBISHER}; for the console, and over HTTP)"
+    )
+    tell(f"  a structure       {stage.stack.origin}{stage.structure_link}")
     tell(f"  certificate       {answer.get('certificate_pdf', 'none')}")
     tell(f"  logs              {stage.stack.folder / 'logs'}")
-    tell("  Ctrl-C stops all of it; the data stay.")
+    tell("  Code, key and links are this folder's own, and answer on this machine alone. Ctrl-C stops all of it; the data stay.")
 
 
 async def main(arguments: list[str]) -> int:
@@ -82,6 +88,9 @@ async def main(arguments: list[str]) -> int:
         asyncio.get_running_loop().add_signal_handler(number, end)
     try:
         return await work
+    except FolderTaken as taken:
+        print(f"{taken}. Stop it first (Ctrl-C where it runs), or use its site.", file=sys.stderr)
+        return 2
     except asyncio.CancelledError:
         return 1 if options.exit else 0
 

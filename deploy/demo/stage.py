@@ -48,7 +48,7 @@ class Stage:
         extra_env: Mapping[str, Mapping[str, str]] | None = None,
     ) -> None:
         self.stack = Stack(folder, say=say, keep=keep, extra_env=extra_env)
-        self.tracking = ""
+        self.tracking = self.structure_link = ""
         self._say, self._exit = say, AsyncExitStack()
         self._dock = folder / "dock"
 
@@ -103,7 +103,7 @@ class Stage:
             try:
                 await walk.whole()
             finally:
-                self.tracking = walk.story.tracking
+                self.tracking, self.structure_link = walk.story.tracking, walk.story.structure_link
             return await self.told(walk)
 
     async def _deliver(self, consignment: str, counted: int) -> None:

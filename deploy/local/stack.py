@@ -9,7 +9,6 @@ ports themselves; only the very first start makes topics and roles before the se
 """
 
 import asyncio
-import hashlib
 import json
 import os
 import shutil
@@ -18,6 +17,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Self
 
@@ -137,6 +137,9 @@ class Stack:
             "MAILLON_DATA_DIR": str(self.folder / "data" / service),
             "MAILLON_LOG_FORMAT": "json",
         }
+        if service == "refurb":
+            known = {slug: [sha256(self.secrets[f"partner.{slug}"].encode()).hexdigest()] for slug in self.topology.refurbishers}
+            told["MAILLON_REFURB_API_KEYS"] = json.dumps(known)
         if with_keys:
             told["MAILLON_KEYS_DATABASE_URL"] = self.database_url(service, keys=True)
             told["MAILLON_VAULT_KEY"] = self.secrets["vault"]
@@ -213,7 +216,8 @@ class Stack:
     def _make_secrets(self) -> None:
         users = [f"kafka.{user}" for user in self.topology.users()]
         roles = [f"postgres.{service}" for service in SERVICES]
-        self.secrets = self._state.secrets(words=(*users, *roles, "session", "staff_code"), keys=("vault",))
+        workshops = [f"partner.{refurbisher}" for refurbisher in self.topology.refurbishers]
+        self.secrets = self._state.secrets(words=(*users, *roles, *workshops, "session", "staff_code"), keys=("vault",))
 
     def _tell_operators(self) -> None:
         """For `maillon … --stack`: `env/<service>.env` holds what each service is told."""
@@ -224,7 +228,7 @@ class Stack:
     def _fingerprint(self) -> str:
         """Of all that topics, users and roles are made from, and of the very broker and database they are made in."""
         parts = [CELLS_FILE.read_text("utf-8"), TOPICS_FILE.read_text("utf-8"), json.dumps(self._state.secrets(), sort_keys=True)]
-        return hashlib.sha256("\n".join([*parts, self.platform.mark]).encode()).hexdigest()
+        return sha256("\n".join([*parts, self.platform.mark]).encode()).hexdigest()
 
     def _is_prepared(self) -> bool:
         applied = self.folder / "applied"

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import shutil
 import sys
 from collections.abc import AsyncIterator
@@ -15,11 +16,13 @@ import pytest_asyncio
 from aiokafka.errors import TopicAuthorizationFailedError
 
 from deploy.demo.bench import DATA
+from deploy.demo.browser import Browser, PageError
 from deploy.demo.figures import Figures, asked, counted, disagreements
 from deploy.demo.refurbisher import connect
 from deploy.demo.stage import Stage
 from deploy.demo.walk import Offer
 from deploy.local.jars import ROOT
+from deploy.local.state import Folder
 from deploy.topology import SERVICES, partner_user
 from tests.flows.proof import faults, settled
 from tests.support.platform import new_folder
@@ -155,6 +158,29 @@ async def test_a_partner_cannot_speak_for_another(stage: Stage) -> None:
     async with connect("bocage", stage.stack.kafka_bootstrap, password, user=partner_user("trira")) as client:
         with pytest.raises(TopicAuthorizationFailedError):
             await client.tell("capacity_declared", {"weekly_places": {"laptop": 1}})
+
+
+async def test_a_workshop_enters_with_the_key_of_its_folder(stage: Stage) -> None:
+    """The key that the demo shows: for the console, and over HTTP for its own refurbisher alone."""
+    async with Browser(stage.stack.origin) as workshop:
+        door, key = await workshop.get("/refurb/partenaires"), stage.stack.secrets["partner.trira"]
+        page = await workshop.send(door, door.form(lambda form: "key" in form.fields), {"key": key})
+        assert page.url == f"{stage.stack.origin}/refurb/appareils"
+        assert set(json.loads((await workshop.get("/refurb/receipts?after=0", bearer=key)).content)) == {"receipts", "next"}
+        with pytest.raises(PageError, match="401"):
+            await workshop.get("/refurb/receipts?after=0", bearer=stage.stack.secrets["partner.bocage"] + "x")
+
+
+async def test_a_second_demo_in_a_folder_is_told_so(tmp_path: Path) -> None:
+    with Folder(tmp_path):
+        argv = (sys.executable, "-m", "deploy.demo", "--exit", "--folder", str(tmp_path))
+        process = await asyncio.create_subprocess_exec(*argv, cwd=ROOT, stderr=asyncio.subprocess.PIPE)
+        async with asyncio.timeout(60):
+            _, said = await process.communicate()
+    told = (
+        f"{tmp_path}: another stack runs here (process {os.getpid()}). Stop it first (Ctrl-C where it runs), or use its site.\n"
+    )
+    assert (process.returncode, said.decode()) == (2, told)
 
 
 async def test_the_command_walks_once_and_leaves_nothing_behind() -> None:
