@@ -186,10 +186,15 @@ class Stage:
             "every device that was declared is on a certificate": len(lines) == walk.offer.devices,
             "a device is ready or scrapped": ready | scrapped == {line["device_ref"] for line in lines} and not ready & scrapped,
             "what is not proven erased is scrapped": unproven == scrapped,
-            "the structure has what is ready, nothing else": set(story.received) == ready,
+            "the structure has what is ready, nothing else": self._has_what_is_ready(walk, lines, ready),
             "what was sold was there": bool(sold) and sold <= set(story.received),
             "a voucher is spent once": bool(story.second_attempt),
             "every signature is valid": all(each.signature_valid for each in certified),
             "every certificate is in the log": all(each.log_inclusion_valid for each in certified),
         }
         return [rule for rule, holds in rules.items() if not holds]
+
+    def _has_what_is_ready(self, walk: Walk, lines: list[Mapping[str, Any]], ready: set[str]) -> bool:
+        """Of this donation's devices it has those that are ready; one of another donation, which came first, takes the place of one."""
+        received, ours = set(walk.story.received), {line["device_ref"] for line in lines}
+        return received & ours <= ready and len(ready - received) == len(received - ours)

@@ -10,6 +10,8 @@ from typing import Literal
 
 import pytest
 
+from shared.log import Once
+
 PROGRAM = """
 import logging
 import sys
@@ -78,3 +80,34 @@ def test_a_line_that_cannot_be_written_stops_nobody(tmp_path: Path) -> None:
             [sys.executable, "-u", "-c", program, "json"], check=False, stdout=full, stderr=subprocess.PIPE, text=True
         )
     assert (done.returncode, (tmp_path / "log").read_text()) == (7, "")
+
+
+def test_what_a_foreign_logger_repeats_is_told_once_and_counted() -> None:
+    now = 0.0
+    once = Once(every_s=10, clock=lambda: now)
+    out: list[str] = []
+
+    def says(text: str, *args: object, failed: bool = False) -> None:
+        record = logging.LogRecord(
+            "aiokafka", logging.ERROR, "", 0, text, args, (ValueError, ValueError(), None) if failed else None
+        )
+        if once.filter(record):
+            out.append(record.getMessage())
+
+    for node in range(500):
+        says("no node %d", node)
+    says("no topic")
+    says("a task died", failed=True)
+    says("a task died", failed=True)
+    now = 10.0
+    says("no node %d, 100 %%", 7)
+    says("no node %d", 8)
+    assert out == ["no node 0", "no topic", "a task died", "a task died", "no node 7, 100 %", "no node 8 (499 times more since)"]
+
+
+def test_logging_is_set_up_so() -> None:
+    asked = (
+        "import logging, shared.log as l; l.configure('json'); [logging.getLogger('x').warning('away %d', n) for n in range(9)]"
+    )
+    told = subprocess.run([sys.executable, "-c", asked], check=True, capture_output=True, text=True).stdout
+    assert [json.loads(line)["event"] for line in told.splitlines()] == ["away 0"]
