@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import re
+from datetime import timedelta
 from uuid import UUID, uuid4
 
 import pytest
@@ -11,6 +12,7 @@ import python_calamine
 from playwright.async_api import Page, Route, expect
 
 from services.refurb.reactions.names import device_stream
+from shared import consumer
 from shared.events.base import stream_id
 from shared.events.distribution import DeviceSold
 from shared.ui import COOKIE, fr
@@ -381,13 +383,18 @@ async def test_several_files_are_judged_one_by_one(scene: Scene, tab: Page) -> N
 
 
 @pytest.mark.browser
-async def test_the_console_is_sound_in_a_browser(scene: Scene, tab: Page) -> None:
+async def test_the_console_is_sound_in_a_browser(scene: Scene, tab: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(consumer, "PATIENCE", timedelta(seconds=0))
     serial, shut = uuid4().hex[:12].upper(), uuid4().hex[:12].upper()
     consignment = await ready(scene, "NAV-1", serial, lot="LOT-NAV")
     about = {"consignment_id": str(consignment), "device_ref": "NAV-2"}
     await scene.accepted("device_received", {**about, "device_type": "laptop", "maker": "Exempla"})
     await scene.accepted("device_audited", {**about, "media": [disk(shut)], **AUDIT})
     await scene.accepted("medium_erased", {**about, "log": relabelled("d03", shut)})
+    disputed = {"consignment_id": str(consignment), "device_ref": "NAV-3"}
+    await scene.accepted("device_received", {**disputed, "device_type": "laptop", "maker": "Exempla"})
+    assert (await scene.say("device_audited", {**disputed, "media": [disk(serial)], **AUDIT}))["outcome"] == "rejected"
+    await scene.accepted("consignment_received", {"consignment_id": str(consignment), "counted": 3})
     waiting = await scene.assigned()
     device, blocked = device_stream("trira", "NAV-1"), device_stream("trira", "NAV-2")
     doors = scene.site.service.state["doors"]
@@ -395,6 +402,7 @@ async def test_the_console_is_sound_in_a_browser(scene: Scene, tab: Page) -> Non
     for name, path in {
         "arrivals": "/envois",
         "arrival": f"/envois/{waiting}",
+        "arrived": f"/envois/{consignment}",
         "capacity": "/capacite",
         "queue": "/appareils",
         "receipts": "/reponses",
@@ -406,3 +414,5 @@ async def test_the_console_is_sound_in_a_browser(scene: Scene, tab: Page) -> Non
         "blocked": f"/appareils/{blocked}",
     }.items():
         assert await pictured(tab, f"{scene.site.url}/refurb{path}", f"refurb-{name}") == [], name
+    await tab.context.add_cookies([{"name": COOKIE, "value": doors.sign("staff"), "url": scene.site.url}])
+    assert await pictured(tab, f"{scene.site.url}/refurb/supports/{serial}", "refurb-disputed") == []
