@@ -11,11 +11,11 @@ from uuid import UUID
 from services.distribution.domain.needs import Need
 from services.distribution.domain.sales import Sale, sale_stream
 from services.distribution.domain.stock import Item
-from services.distribution.domain.till import scanned
 from services.distribution.domain.vouchers import Voucher
 from shared.db import Tx
 from shared.events.base import DeviceType
 from shared.rows import Rows
+from shared.ui import scanned
 
 STOCK = Rows("stock", Item)
 NEEDS = Rows("needs", Need)

@@ -152,6 +152,11 @@ async def tracking_token(tx: Tx, key: bytes, donation_id: UUID) -> str | None:
     return secret if hmac.compare_digest(_mark(secret), row["token_sha256"]) else None
 
 
+def tracking_url(site: str, token: str) -> str:
+    """The address that a donor keeps. `site` is where the service is reached from outside."""
+    return f"{site.rstrip('/')}/intake/suivi/{token}"
+
+
 async def change_link(tx: Tx, key: bytes, donation_id: UUID) -> str:
     """Give the tracking page a new address; the old one opens nothing any more, nor does that of the form, which showed the link."""
     turn = await tx.connection.fetchval(

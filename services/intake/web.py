@@ -158,7 +158,7 @@ async def _shown(desk: Desk, terms: Terms, stream: UUID) -> dict[str, Any]:
         "received": len(heard.devices),
         "sold": len(heard.sales),
         "certificates": [one.number for one in heard.certificates.values() if one.replaced_by is None],
-        "tracking_url": f"{desk.settings.public_url.rstrip('/')}/intake/suivi/{secret}" if secret else None,
+        "tracking_url": store.tracking_url(desk.settings.public_url, secret) if secret else None,
     }
 
 

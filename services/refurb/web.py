@@ -100,7 +100,7 @@ def message(event: Mapping[str, Any], slug: str) -> Line:
     for name, value in attributes.items():
         if name == "time" and value is None:
             continue
-        if not isinstance(value, str) or not value or len(value) > 200 or not value.isprintable():
+        if not isinstance(value, str) or not value or len(value) > receipt.LONGEST_NAME or not value.isprintable():
             raise Malformed(f"missing_ce_{name}" if name != "time" else "bad_ce_time")
     if event.get("specversion", "1.0") != "1.0":
         raise Malformed("bad_ce_specversion")

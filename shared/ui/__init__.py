@@ -9,6 +9,7 @@ from shared.ui.assets import mount_static, static_path
 from shared.ui.formats import date_fr, euros, fr, hour_fr, kg, moment_fr, number_fr, percent, plural, short_date_fr
 from shared.ui.origin import is_same_origin, same_origin
 from shared.ui.pages import CSP, Pages, show_problems, wants_html
+from shared.ui.scans import scanned
 from shared.ui.words import device, devices, message, status
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "percent",
     "plural",
     "same_origin",
+    "scanned",
     "short_date_fr",
     "show_problems",
     "static_path",

@@ -297,6 +297,7 @@ async def test_labels_table_and_pace(scene: Scene) -> None:
         assert fr("Semaine par semaine") in (await people.get("/refurb/rythme")).text
         scanned = await people.get("/refurb/appareils", params={"q": "https://maillon.example/refurb/appareils?q=ETI-1"})
         assert scanned.headers["location"] == f"/refurb/appareils/{device}"
+        assert (await people.get("/refurb/appareils", params={"q": "https://[half"})).status_code == 200
     async with signed(scene, "partner:ares") as others:
         assert (await others.get(f"/refurb/appareils/{device}/etiquette.pdf")).status_code == 404
         assert (await others.get("/refurb/etiquettes.pdf?lot=LOT-9")).status_code == 404

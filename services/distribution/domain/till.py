@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from urllib.parse import parse_qs, urlsplit
 from uuid import UUID
 
 from services.distribution.domain import sales, stock, vouchers
@@ -27,15 +26,6 @@ class Basket:
     structure: Structure
     free_reason: str | None = None
     quoted_cents: int | None = None
-
-
-def scanned(typed: str) -> str:
-    """What was typed or scanned. A scanner types the whole address that a label's code holds: `…/refurb/appareils?q=TRI-7K3M`."""
-    try:
-        query = urlsplit(typed.strip()).query
-    except ValueError:  # such as a bracket that stays open
-        query = ""
-    return (parse_qs(query).get("q") or [typed])[0].strip()
 
 
 def choose(items: Sequence[Item], structure: str | None, sold: Sale | None = None) -> Item:

@@ -15,7 +15,7 @@ from services.distribution.domain.stock import Item
 from services.distribution.pages.door import Guest, Visitor
 from shared.errors import Coded, Malformed, NotYet, Refused
 from shared.http import At
-from shared.ui import same_origin
+from shared.ui import same_origin, scanned
 
 router = APIRouter()
 Typed = Annotated[str, Form()]
@@ -31,7 +31,7 @@ async def counter(request: Request, who: Guest) -> Response:
 @router.post("/caisse", dependencies=[Depends(same_origin)])
 async def price(request: Request, desk: At, who: Guest, bon: Typed = "", appareil: Typed = "", gratuit: Typed = "") -> Response:
     """Say what the device costs and why, or what the sale would be refused for, before the person pays."""
-    typed = {"bon": bon, "appareil": till.scanned(appareil), "gratuit": gratuit}
+    typed = {"bon": bon, "appareil": scanned(appareil), "gratuit": gratuit}
     errors = missing(bon, appareil)
     if errors:
         return who.show(request, "till.html", 422, private=True, typed=typed, errors=errors)

@@ -131,7 +131,7 @@ async def thanks(request: Request, secret: str, home: AtHome, desk: At) -> Respo
         private=True,
         donation=heard.donation,
         token=token,
-        public_url=desk.settings.public_url.rstrip("/"),
+        tracking=store.tracking_url(desk.settings.public_url, token) if token else "",
         say=home.terms.rules.say,
         answers=home.words["answers"],
     )

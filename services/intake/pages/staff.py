@@ -128,7 +128,7 @@ async def _page(
         private=True,
         id=donation_id,
         people=people,
-        tracking=f"{desk.settings.public_url.rstrip('/')}/intake/suivi/{token}" if token else "",
+        tracking=store.tracking_url(desk.settings.public_url, token) if token else "",
         noted=request.query_params.get("noted", ""),
         consignments=list(heard.consignments.items()),
         errors=problems,

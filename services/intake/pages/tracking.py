@@ -29,7 +29,7 @@ CLOSES = "L'ancien lien n'ouvrira plus rien, pour vous comme pour ceux qui l'ont
 async def follow(request: Request, secret: str, home: AtHome, desk: At, noted: str = "") -> Response:
     """The tracking page; after a change of its link it begins with the new one, to be kept."""
     heard = await opened(desk, secret)
-    fresh = f"{desk.settings.public_url.rstrip('/')}/intake/suivi/{secret}" if noted == "lien" else ""
+    fresh = store.tracking_url(desk.settings.public_url, secret) if noted == "lien" else ""
     return home.pages.render(request, "tracking.html", private=True, secret=secret, fresh=fresh, **told(home, desk, heard))
 
 

@@ -144,6 +144,10 @@ class Holding:
         """Whether another device has it, so that this one cannot."""
         return self.holder not in {None, device_id} and not self.left and device_id not in self.admitted
 
+    def holder_told(self, refurbisher: str | None) -> str:
+        """The device that has it, as this workshop may be told: another workshop's is not named."""
+        return f"l'appareil {self.holder_ref}" if self.refurbisher == refurbisher else "un autre appareil"
+
 
 def decide(holding: Holding, command: Command) -> list[HoldingEvent]:
     """Say what happens, or refuse. A command already carried out yields no event."""
@@ -164,10 +168,9 @@ def decide(holding: Holding, command: Command) -> list[HoldingEvent]:
 
 
 def name(holding: Holding, serial: str, place: Place) -> list[HoldingEvent]:
-    """The word that it left the other device may still be on its way. What device that is, only its own workshop is told."""
+    """The word that it left the other device may still be on its way."""
     if holding.held_from(place.device_id):
-        where = f"l'appareil {holding.holder_ref}" if holding.refurbisher == place.refurbisher else "un autre appareil"
-        raise NotYet("medium_elsewhere", where="/media", medium=serial, device=where)
+        raise NotYet("medium_elsewhere", where="/media", medium=serial, device=holding.holder_told(place.refurbisher))
     here = not holding.left and place.device_id in {holding.holder, *holding.admitted}
     return [] if here else [MediumNamed(serial=serial, place=place)]
 

@@ -4,7 +4,6 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
@@ -24,7 +23,7 @@ from shared.desk import Desk
 from shared.events.base import Medium
 from shared.events.refurb import ErasureRun
 from shared.http import At
-from shared.ui import moment_fr, number_fr
+from shared.ui import moment_fr, number_fr, scanned
 from shared.ui.formats import size_fr
 
 router = APIRouter(prefix="/refurb", include_in_schema=False)
@@ -93,15 +92,15 @@ async def queue(request: Request, desk: At, who: Looks, vue: str = "a-traiter", 
     """The devices of one view; a scanned reference or serial number opens its device, or lists those that share it."""
     view = vue if vue in TABS else "a-traiter"
     async with desk.read() as tx:
-        found = await rows.devices_called(tx, who.refurbisher, scanned(q)) if q.strip() else []
+        found = await rows.devices_called(tx, who.refurbisher, scanned(q)[:100]) if q.strip() else []
+        if len(found) == 1:
+            return RedirectResponse(f"/refurb/appareils/{found[0][0]}", 303)
         listed = found or await rows.devices(tx, who.refurbisher, view)
         counts = await rows.counts(tx, who.refurbisher)
         elsewhere = held_elsewhere(await boards.disputes(tx, who.refurbisher))
         ids = [device_id for device_id, _, _ in listed]
         shared = await rows.sharing(tx, who.refurbisher, ids)
         where = await rows.steps(tx, ids)
-    if len(found) == 1:
-        return RedirectResponse(f"/refurb/appareils/{found[0][0]}", 303)
     missing = (
         f"Aucun appareil ne porte « {q[:40]} ». Vérifiez l'étiquette, ou attendez que l'atelier l'annonce."
         if q and not found
@@ -133,11 +132,6 @@ async def queue(request: Request, desk: At, who: Looks, vue: str = "a-traiter", 
     )
 
 
-def scanned(typed: str) -> str:
-    """What was typed or scanned. A bar-code reader types the whole address that a label's code holds."""
-    return (parse_qs(urlsplit(typed).query).get("q") or [typed])[0][:100]
-
-
 Elsewhere = Mapping[UUID, Sequence[tuple[str, Holding]]]
 """Device -> the media that it names while another device has them."""
 Shared = Mapping[UUID, Sequence[tuple[UUID, str]]]
@@ -157,8 +151,9 @@ def kept_back(desk: Desk, device_id: UUID, device: Device, elsewhere: Elsewhere,
     words = desk.state["words"]
     if device.exception is None and device_id in elsewhere:
         serial, held = elsewhere[device_id][0]
-        where = f"l'appareil {held.holder_ref}" if held.refurbisher == device.refurbisher else "un autre appareil"
-        hint = desk.state["hints"]["medium_elsewhere"].format_map(Open(medium=serial, device=where))
+        hint = desk.state["hints"]["medium_elsewhere"].format_map(
+            Open(medium=serial, device=held.holder_told(device.refurbisher))
+        )
         return {"word": words["medium_elsewhere"], "why": hint}
     if device.exception is None and device_id in shared:
         others = ", ".join(ref for _, ref in shared[device_id])

@@ -56,9 +56,10 @@ DISPUTED = (
     """d.id IN (SELECT (p ->> 'device_id')::uuid FROM media m, jsonb_array_elements(m.disputed) p WHERE m.disputed <> '[]')"""
 )
 """An audit of it was refused: it names a medium that another device has."""
-SHARED = """EXISTS (SELECT 1 FROM devices o WHERE upper(o.serial) = upper(d.serial) AND o.id <> d.id
-    AND o.status IN ('received', 'ready') AND ($1::text IS NULL OR o.refurbisher = d.refurbisher))"""
-"""Another device that is here bears its serial number: one was read wrongly, or is told twice. Settled by people, never merged."""
+TWIN = """upper(o.serial) = upper(d.serial) AND o.id <> d.id AND o.status IN ('received', 'ready')
+    AND ($1::text IS NULL OR o.refurbisher = $1)"""
+"""Another device (`o`) that is here bears its serial number: one was read wrongly, or is told twice. Settled by people, never merged."""
+SHARED = f"EXISTS (SELECT 1 FROM devices o WHERE {TWIN})"  # noqa: S608 the condition is ours
 EXCEPTION = f"""(d.blocked IS NOT NULL OR jsonb_typeof(d.audit) = 'object'
     AND (d.model IS NULL OR d.audit -> 'media' @> '[{{"serial": null}}]') OR {DISPUTED} OR {SHARED})"""
 """What `Device.exception` tells, in SQL, and what no device can know of another."""
@@ -117,11 +118,10 @@ async def devices_called(tx: Tx, refurbisher: str | None, typed: str, limit: int
 async def sharing(tx: Tx, refurbisher: str | None, ids: Sequence[UUID]) -> dict[UUID, list[tuple[UUID, str]]]:
     """Of each of these devices, the others that are here under its serial number (id and reference)."""
     rows = await tx.connection.fetch(
-        """
-        SELECT d.id, o.id AS other, o.device_ref FROM devices d JOIN devices o ON upper(o.serial) = upper(d.serial) AND o.id <> d.id
-        WHERE d.id = ANY ($2::uuid[]) AND d.status IN ('received', 'ready') AND o.status IN ('received', 'ready')
-          AND ($1::text IS NULL OR o.refurbisher = $1) ORDER BY o.device_ref, o.id LIMIT 500
-        """,
+        f"""
+        SELECT d.id, o.id AS other, o.device_ref FROM devices d JOIN devices o ON {TWIN}
+        WHERE d.id = ANY ($2::uuid[]) AND d.status IN ('received', 'ready') ORDER BY o.device_ref, o.id LIMIT 500
+        """,  # noqa: S608 the condition is ours
         refurbisher,
         list(ids),
     )
