@@ -24,9 +24,10 @@ async def sound(tab: Page, name: str, url: str = "") -> None:
 
 async def test_a_structure_from_its_link_to_the_receipt(scene: Scene, tab: Page) -> None:
     root = scene.site.url
-    await scene.ask(NEAR)
+    await scene.ask(NEAR, FAR)
     link = f"{root}/distribution/besoins/{scene.tokens[NEAR]}"
     await sound(tab, "needs", link)
+    await sound(tab, "open", f"{root}/distribution/besoins/{scene.tokens[FAR]}")
     await sound(tab, "home-empty", f"{root}/distribution/")
     await tab.goto(link)
     await tab.get_by_label("Ordinateurs portables").fill("24 environ")
