@@ -1,8 +1,12 @@
-"""`python -m services.certs` serves. `python -m services.certs verify FILE [--trust FILE] [--json]` says what a certificate is worth.
+"""`python -m services.certs` serves. `python -m services.certs verify FILE [--trust FILE] [--offline] [--json]` judges a certificate.
 
-`verify` reads the file and the issuer's public keys, nothing else. The keys come from `--trust FILE` (what `/certs/issuer.pem` gives) or,
-where the service itself runs, from its data folder (`MAILLON_DATA_DIR`). Exit status 0: valid; 1: it is not, or nobody vouches for the
-signer; 2: the command cannot be carried out.
+`verify` needs the file and the issuer's public keys. When these vouch for the file, it asks the issuer, at the address that stands in the
+file, what no file can tell: whether another certificate has superseded it, and whether the public log of today continues the one of
+then. With `--offline`, or when the issuer is not to be reached, both stay open, and the verdict is that of the file.
+
+The keys come from `--trust FILE` (what `/certs/issuer.pem` gives) or, where the service itself runs, from its data folder
+(`MAILLON_DATA_DIR`). Exit status 0: valid; 1: it is not, it has been superseded, or nobody vouches for the signer; 2: the command cannot
+be carried out.
 
 Nothing is imported before it is known which of the two: a press worker imports this module too, and stays small.
 """
@@ -31,9 +35,10 @@ def main() -> int:
 
 
 def verify(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="python -m services.certs verify", description="Vérifier un certificat, sans réseau.")
+    parser = argparse.ArgumentParser(prog="python -m services.certs verify", description="Vérifier un certificat.")
     parser.add_argument("file", type=Path, help="le fichier PDF reçu")
     parser.add_argument("--trust", type=Path, help="clés publiques de l'émetteur (ce que donne /certs/issuer.pem)")
+    parser.add_argument("--offline", action="store_true", help="ne rien demander à l'émetteur")
     parser.add_argument("--json", action="store_true", help="le verdict en JSON, sur une ligne")
     options = parser.parse_args(arguments)
     from services.certs.domain import document, note, verification
@@ -53,8 +58,25 @@ def verify(arguments: list[str]) -> int:
     except OSError as error:
         parser.error(f"{options.file} : ne se lit pas ({error.strerror})")
     verdict = verification.verify(data, trust, layout(), document.render)
+    if verdict.ok:
+        from services.certs.domain import online
+
+        online.ask(verdict, trust, None if options.offline else asked)
     print(as_json(verdict) if options.json else as_text(verdict))
     return 0 if verdict.ok else 1
+
+
+def asked(address: str) -> object:
+    """What the issuer answers, as JSON or as text. Raises OSError or ValueError."""
+    import httpx
+
+    try:
+        answer = httpx.get(address, timeout=10)
+    except httpx.HTTPError as error:
+        raise OSError(f"{address} : {type(error).__name__}") from error
+    if answer.status_code != httpx.codes.OK:
+        raise OSError(f"{address} : {answer.status_code}")
+    return answer.json() if "json" in answer.headers.get("content-type", "") else answer.text
 
 
 def pinned_keys() -> Path | None:

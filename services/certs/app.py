@@ -41,6 +41,8 @@ HELD = Aggregate(
         custody.HeldDoubted,
         custody.HeldSettled,
         custody.HeldReopened,
+        custody.HeldReturned,
+        custody.HeldFound,
     ),
     new=custody.Held(),
     decide=custody.decide_held,
@@ -92,6 +94,7 @@ AGGREGATES: Aggregates = {
     certificate.DraftCertificate: DRAFT,
     certificate.LogDocument: DRAFT,
     certificate.IssueCertificate: CERTIFICATE,
+    certificate.SupersedeCertificate: CERTIFICATE,
     certificate.SignCheckpoint: CHECKPOINT,
     drift.NoteDrift: DRIFT,
 }
@@ -132,7 +135,15 @@ def build(settings: CertsSettings) -> Service:
             "shelf": shelf,
             "sealed": issuer.sealed,
             "trust": trust,
-            "house": House(pages=pages, doors=doors, press=press, log=str(log), witnesses=tuple(map(str, publisher.witnesses))),
+            "house": House(
+                pages=pages,
+                doors=doors,
+                press=press,
+                log=str(log),
+                early=issuer.early,
+                wait_s=settings.certs_correction_after_s,
+                witnesses=tuple(map(str, publisher.witnesses)),
+            ),
         },
         background=(press.keep,),
     )

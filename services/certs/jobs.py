@@ -7,7 +7,8 @@
 
 From `log` on every byte follows from what is committed: two runners, or one after a crash, make the same file.
 
-Beside it, `watch` looks after certificates: facts may come that they do not say; `Publisher` brings the log to its files and witnesses.
+Beside it, `watch` looks after certificates: facts may come that they do not say. Where they stay, `correct` drafts the next edition, which
+goes the same way and supersedes the one before. `Publisher` brings the log to its files and witnesses.
 """
 
 import asyncio
@@ -15,9 +16,9 @@ import secrets
 import time
 from base64 import b64encode
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import islice
 from uuid import UUID
 
@@ -29,6 +30,7 @@ from services.certs.domain.certificate import (
     IssueCertificate,
     LogDocument,
     SignCheckpoint,
+    SupersedeCertificate,
     certificate_id,
     checkpoint_id,
     draft_id,
@@ -36,10 +38,10 @@ from services.certs.domain.certificate import (
     number_of,
 )
 from services.certs.domain.cosignature import Witness
-from services.certs.domain.custody import settled
-from services.certs.domain.drift import DriftNoted, drifted, notes
+from services.certs.domain.custody import Custody, Held, settled
+from services.certs.domain.drift import DriftNoted, drifted, notes, to_correct
 from services.certs.domain.issuer import Keys
-from services.certs.domain.statement import Statement, digest, state
+from services.certs.domain.statement import Finding, Statement, Superseded, digest, state
 from services.certs.domain.tiles import new_tiles
 from services.certs.settings import CertsSettings
 from services.certs.store import tables
@@ -68,22 +70,27 @@ class Issuer:
     resting: dict[UUID, tuple[float, float]] = field(default_factory=dict)
 
     async def run(self, desk: Desk) -> None:
-        """Bring every settled consignment as far as it goes."""
+        """Bring every settled consignment as far as it goes, and every certificate that the facts outran to its correction."""
+        quiet = desk.now() - timedelta(seconds=self.settings.certs_correction_after_s)
         async with desk.read() as tx:
-            ripe = await tables.ripe(tx, AT_ONCE)
+            ripe, outrun = await tables.ripe(tx, AT_ONCE), await tables.to_correct(tx, quiet, AT_ONCE)
         for consignment in ripe:
-            await self._one(desk, consignment)
+            await self._one(desk, consignment, self.draft)
+        for consignment in outrun:
+            await self._one(desk, consignment, self.correct)
         async with desk.read() as tx:
             unfinished = await tables.unfinished(tx, AT_ONCE)
         for consignment in unfinished:
             await self._one(desk, consignment)
 
-    async def _one(self, desk: Desk, consignment: UUID) -> None:
+    async def _one(self, desk: Desk, consignment: UUID, first: Callable[[Desk, UUID], Awaitable[None]] | None = None) -> None:
+        """What is to be done `first`, then the steps that follow from a draft."""
         until, wait_s = self.resting.get(consignment, (0.0, 0.5))
         if until > time.monotonic():
             return
         try:
-            await self.draft(desk, consignment)
+            if first is not None:
+                await first(desk, consignment)
             await self.enter(desk, consignment)
             await self.issue(desk, consignment)
             self.resting.pop(consignment, None)
@@ -94,17 +101,17 @@ class Issuer:
             else:
                 log.exception("certificate_failed", consignment=str(consignment))
 
-    async def draft(self, desk: Desk, consignment: UUID) -> None:
-        """Fix what the certificate says, unless it is fixed already."""
+    async def draft(self, desk: Desk, consignment: UUID, *, early: bool = False) -> None:
+        """Fix what the first certificate says, unless it is fixed already. `early`: without waiting for the devices that are still open."""
         issued_at = desk.now().replace(microsecond=0)
         async with desk.read() as tx:
             if await tables.draft(tx, consignment) is not None:
                 return
-            statement = await self.statement(tx, consignment, issued_at)
+            statement = await self.statement(tx, consignment, issued_at, early=early)
 
         async def also(tx: Tx) -> None:
             """Facts may have come since they were read: then nothing is fixed, and the next turn reads them."""
-            if await self.statement(tx, consignment, issued_at) != statement:
+            if await self.statement(tx, consignment, issued_at, early=early) != statement:
                 raise NotYet("facts_moved")
             await tables.keep_statement(tx, statement.canonical)
             await tables.keep_compared(tx, consignment, await tables.facts(tx, consignment), again=False)
@@ -112,16 +119,79 @@ class Issuer:
         command = DraftCertificate(id=draft_id(consignment), statement=statement, salt=secrets.token_hex(16))
         await desk.carry_out([command], also=also)
 
-    async def statement(self, tx: Tx, consignment: UUID, issued_at: datetime) -> Statement:
-        """What can be certified of the consignment now. Raises NotYet while it is not settled."""
+    async def early(self, desk: Desk, consignment: UUID) -> None:
+        """Begin the certificate of what is settled; the steps after it are taken by the clock."""
+        await self.draft(desk, consignment, early=True)
+
+    async def statement(self, tx: Tx, consignment: UUID, issued_at: datetime, *, early: bool = False) -> Statement:
+        """What can be certified of the consignment now. Raises NotYet while it is not settled, or `early`, while no device is."""
         custody, devices = await tables.custody(tx, consignment)
-        if not settled(custody, devices) or custody.reference is None:
+        some = custody.ended is None and custody.counted is not None and any(device.outcome != "open" for device in devices)
+        if not (settled(custody, devices) or (early and some)):
             raise NotYet("not_settled")
+        return self.stated(custody, devices, issued_at)
+
+    async def correct(self, desk: Desk, consignment: UUID) -> None:
+        """Fix what the next edition says, when there is something to correct and the edition before is issued."""
+        issued_at = desk.now().replace(microsecond=0)
+        async with desk.read() as tx:
+            before = await drafted(tx, consignment)
+            corrected = await self.corrected(tx, before, issued_at)
+        if corrected is None:
+            return
+        statement, left = corrected
+
+        async def also(tx: Tx) -> None:
+            if await self.corrected(tx, before, issued_at) != corrected:
+                raise NotYet("facts_moved")
+            await tables.keep_statement(tx, statement.canonical)
+            await tables.keep_compared(tx, consignment, await tables.facts(tx, consignment), again=True)
+
+        async with desk.read() as tx:
+            known = await tables.drifts(tx, consignment)
+        drafting = DraftCertificate(id=draft_id(consignment, statement.version), statement=statement, salt=secrets.token_hex(16))
+        noting = notes(consignment, statement.number, left, known, desk.now())
+        await desk.carry_out([drafting, *noting], also=also)
+
+    async def corrected(self, tx: Tx, before: Draft, issued_at: datetime) -> tuple[Statement, list[Finding]] | None:
+        """What the edition after `before` would say, and where the facts would still part from it. None when nothing is to be corrected."""
+        consignment, number = before.consignment_id, before.number or ""
+        certificate = await tables.certificate(tx, number)
+        if (
+            consignment is None
+            or certificate is None
+            or certificate.document_sha256 is None
+            or certificate.superseded_by is not None
+        ):
+            return None
+        said = Statement.model_validate_json(await tables.statement(tx, before.statement_sha256))
+        custody, devices = await tables.custody(tx, consignment)
+        changes = to_correct(drifted(said, custody, devices), custody, devices)
+        if not changes:
+            return None
+        superseded = Superseded(number=number, issued_at=said.issued_at, document_sha256=certificate.document_sha256)
+        statement = self.stated(custody, devices, issued_at, version=before.edition + 1, supersedes=superseded, changes=changes)
+        return statement, drifted(statement, custody, devices)
+
+    def stated(
+        self,
+        custody: Custody,
+        devices: Sequence[Held],
+        issued_at: datetime,
+        *,
+        version: int = 1,
+        supersedes: Superseded | None = None,
+        changes: Sequence[Finding] = (),
+    ) -> Statement:
+        """The statement of these facts, by this issuer."""
         return state(
             custody,
             devices,
-            number=number_of(custody.reference),
+            number=number_of(custody.reference or "", version),
             issued_at=issued_at,
+            version=version,
+            supersedes=supersedes,
+            changes=changes,
             issuer=self.settings.certs_issuer,
             verify_url=self.settings.verify_url,
             layout=layout(),
@@ -136,26 +206,34 @@ class Issuer:
             body, size = await tables.statement(tx, draft.statement_sha256), await tables.log_size(tx)
         document = await self.press.render(body)
         sha256 = await asyncio.to_thread(self.documents.keep, document)
-        command = LogDocument(id=draft_id(consignment), document_sha256=sha256, document_bytes=len(document), leaf_index=size)
+        command = LogDocument(
+            id=draft_id(consignment, draft.edition), document_sha256=sha256, document_bytes=len(document), leaf_index=size
+        )
         await desk.carry_out([command], also=tables.grow)
 
     async def issue(self, desk: Desk, consignment: UUID) -> None:
-        """Sign, store, tell. A repeat makes the same bytes, and tells nothing."""
+        """Sign, store, tell, and with it that the edition before is superseded. A repeat makes the same bytes, and tells nothing."""
         async with desk.read() as tx:
             draft = await drafted(tx, consignment)
             root, signed_note, _ = await self.proven(tx, draft)
         signed = await self.sealed(desk, draft)
         sha256 = await asyncio.to_thread(self.documents.keep, signed)
         size, refurbisher = (draft.leaf_index or 0) + 1, draft.refurbisher or ""
+        before = certificate_id(consignment, draft.edition - 1)
         await desk.carry_out(
             [
-                IssueCertificate(id=certificate_id(consignment), draft=draft, signed_sha256=sha256),
+                IssueCertificate(id=certificate_id(consignment, draft.edition), draft=draft, signed_sha256=sha256),
                 SignCheckpoint(
                     id=checkpoint_id(refurbisher, size),
                     refurbisher=refurbisher,
                     size=size,
                     root_hash=root.hex(),
                     note=signed_note,
+                ),
+                *(
+                    [SupersedeCertificate(id=before, by_number=draft.number or "", reason="corrected")]
+                    if draft.supersedes
+                    else []
                 ),
             ]
         )
@@ -283,7 +361,7 @@ async def post(url: str, body: str) -> tuple[int, str]:
 
 
 async def watch(desk: Desk) -> None:
-    """Compare certificates with the facts that moved since, and note where they part. The certificate itself stays as it is.
+    """Compare certificates with the facts that moved since, and note where they part. `Issuer.correct` begins from these notes.
 
     A certificate that came back from its topic after the loss of the database has no draft here, so it is not compared.
     """

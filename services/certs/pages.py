@@ -1,18 +1,19 @@
 """Pages for anyone: verify a certificate, read the public log. For the staff: what came after certificates."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Annotated, Any
+from uuid import UUID
 
-from fastapi import APIRouter, Depends, Request, UploadFile
+from fastapi import APIRouter, Depends, Form, Request, UploadFile
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
 from services.certs.domain import words
 from services.certs.domain.certificate import NUMBER, Certificate
 from services.certs.domain.statement import digest
 from services.certs.domain.verdicts import ADVICE, CHECKS, TITLES
-from services.certs.domain.verdicts import drift as words_for
+from services.certs.domain.words import drift as words_for
 from services.certs.store import tables
 from services.certs.store.press import Press
 from shared.desk import Desk
@@ -32,10 +33,16 @@ MESSAGES: Mapping[str, str] = {
     "certificate_unknown": "Nous n’avons pas de certificat {number}. Vérifiez le numéro, en haut du document.",
     "log_empty": "Le registre est encore vide. Il s’ouvre avec le premier certificat.",
     "log_sizes": "Le registre a {size} inscriptions. Demandez deux tailles dans l’ordre, au plus {size}.",
+    "not_settled": "Aucun appareil de cet envoi n’est encore prêt, au rebut ou introuvable : il n’y a rien à certifier pour l’instant.",
     "document_lost": "Ce document n’est pas disponible pour l’instant. Rien n’est perdu de ce qu’il atteste. Prévenez-nous.",
     "verifier_busy": "Trop de fichiers sont en cours de vérification. Le vôtre n’a pas été vérifié. Recommencez dans une minute.",
     "press": "La vérification n’a pas abouti. Votre fichier n’est pas en cause. Recommencez dans une minute.",
 }
+EARLY_TITLE = "Établir le certificat sans attendre ?"
+EARLY = (
+    "Il dira ce qui est prouvé aujourd’hui, et que les autres appareils sont encore à l’atelier. Quand tous seront prêts, au rebut ou "
+    "introuvables, un second certificat le remplacera de lui-même."
+)
 STATES: Mapping[str, str] = {"valid": "ok", "modified": "bad", "not_logged": "bad"}
 
 
@@ -48,6 +55,10 @@ class House:
     press: Press
     log: str
     """The log's verifier key."""
+    early: Callable[[Desk, UUID], Awaitable[None]]
+    """Begins the certificate of a consignment without waiting for its open devices."""
+    wait_s: float
+    """How long facts part from a certificate before it is corrected."""
     witnesses: tuple[str, ...] = ()
     """The verifier keys of those who sign with it."""
 
@@ -75,23 +86,25 @@ async def by_number(desk: Desk, typed: str) -> dict[str, Any]:
     number = typed.strip().upper()[:80]
     async with desk.read() as tx:
         known = await tables.certificate(tx, number) if NUMBER.fullmatch(number) else None
-    return {"number": number, "known": known}
+        doubted = known is not None and await tables.says_too_much(tx, number)
+    return {"number": number, "known": known, "doubted": doubted}
 
 
 @router.post("/verifier", dependencies=[Depends(same_origin)])
 async def judge(request: Request, desk: At, at_home: AtHome, certificat: UploadFile | None = None) -> Response:
     """The verdict on a file. It is read, judged and forgotten. Outage when too many are at it (`Press.turn`)."""
-    shown: dict[str, Any] = {"number": "", "known": None}
+    shown: dict[str, Any] = {"number": "", "known": None, "doubted": False}
     if certificat is None or not certificat.size:
         why = "Choisissez d’abord le fichier PDF du certificat."
         return at_home.pages.render(request, "verifier.html", 422, **shown, verdict=None, errors={"certificat": why})
     verdict, sha256 = await verified(at_home.press, certificat) if certificat.size <= LARGEST else (None, "")
     code = verdict.code if verdict else "too_large"
     statement = verdict.statement if verdict and verdict.ok else None
-    known = await issued(desk, statement.number, sha256) if statement else None
+    known, doubted = await issued(desk, statement.number, sha256) if statement else (None, False)
     found: dict[str, Any] = {
         "code": code,
-        "state": "warn" if known and known.superseded_by else STATES.get(code, "wait"),
+        "doubted": doubted,
+        "state": "warn" if doubted or (known and known.superseded_by) else STATES.get(code, "wait"),
         "title": TITLES[code],
         "advice": ADVICE.get(code, ""),
         "checks": [(CHECKS[c.name], c.ok) for c in verdict.checks] if verdict else [],
@@ -109,6 +122,7 @@ async def judge(request: Request, desk: At, at_home: AtHome, certificat: UploadF
             "code": code,
             "checks": dict(found["checks"]),
             "number": statement.number if statement else None,
+            "superseded_by": known.superseded_by if known else None,
         }
         return JSONResponse(told)
     return at_home.pages.render(request, "verifier.html", private=True, **shown, verdict=found)
@@ -121,11 +135,11 @@ async def verified(press: Press, file: UploadFile) -> tuple["Verdict", str]:
         return await press.verify(data), digest(data)
 
 
-async def issued(desk: Desk, number: str, sha256: str) -> Certificate | None:
-    """The certificate of that number, when its file is this one."""
+async def issued(desk: Desk, number: str, sha256: str) -> tuple[Certificate | None, bool]:
+    """The certificate of that number, when its file is this one; and whether it says more than is proven now."""
     async with desk.read() as tx:
-        known = await tables.certificate(tx, number)
-    return known if known and known.document_sha256 == sha256 else None
+        known, doubted = await tables.certificate(tx, number), await tables.says_too_much(tx, number)
+    return (known, doubted) if known and known.document_sha256 == sha256 else (None, False)
 
 
 @router.get("/journal")
@@ -140,12 +154,45 @@ async def journal(request: Request, desk: At, at_home: AtHome, numero: str = "")
 
 
 @router.get("/ecarts")
-async def drifts(request: Request, desk: At, at_home: AtHome) -> HTMLResponse:
-    """For the staff: the certificates after which the facts changed, and of which devices."""
+async def drifts(request: Request, desk: At, at_home: AtHome, noted: str = "") -> HTMLResponse:
+    """For the staff: the certificates after which the facts changed, and of which devices; the consignments that wait for theirs."""
     await at_home.doors.staff(request)
     async with desk.read() as tx:
         outrun, found = await tables.outrun(tx), await tables.latest_drifts(tx, DRIFTS_SHOWN + 1)
+        waiting = await tables.waiting(tx, SHOWN + 1)
     shown = [(drift, *words_for(drift.finding)) for drift in found[:DRIFTS_SHOWN] if drift.finding]
     groups = [(number, list(rows)) for number, rows in groupby(shown, lambda row: row[0].number)]
     more = len(found) > DRIFTS_SHOWN
-    return at_home.pages.render(request, "drifts.html", outrun=outrun, groups=groups, more=more, shown=len(shown))
+    known: dict[str, Any] = {"outrun": outrun, "groups": groups, "more": more, "shown": len(shown), "wait": wait(at_home.wait_s)}
+    workshops = {row["refurbisher"]: words.refurbisher(row["refurbisher"]) for row in waiting}
+    known |= {
+        "waiting": waiting,
+        "most": SHOWN,
+        "workshops": workshops,
+        "noted": noted,
+        "early_title": EARLY_TITLE,
+        "early": EARLY,
+    }
+    return at_home.pages.render(request, "drifts.html", **known)
+
+
+def wait(seconds: float) -> str:
+    """`dans la minute`, `après 60 minutes`, `après 2 heures`: how soon a correction comes."""
+    if seconds < 120:
+        return "dans la minute"
+    return f"après {round(seconds / 60)} minutes" if seconds < 5400 else f"après {round(seconds / 3600)} heures"
+
+
+@router.post("/ecarts/{consignment}/etablir", dependencies=[Depends(same_origin)])
+async def early(
+    request: Request, desk: At, at_home: AtHome, consignment: UUID, confirmed: Annotated[str, Form()] = ""
+) -> Response:
+    """Certify what is settled of a consignment; the rest follows as the certificate that supersedes this one."""
+    await at_home.doors.staff(request)
+    if not confirmed:
+        return at_home.pages.render(
+            request, "confirm.html", title=EARLY_TITLE, text=EARLY, verb="Établir le certificat", keep="Attendre",
+            to=request.url.path, fields={}, back="/certs/ecarts",
+        )  # fmt: skip
+    await at_home.early(desk, consignment)
+    return RedirectResponse("/certs/ecarts?noted=etabli", 303)

@@ -72,7 +72,9 @@ def scrapped(message: Message, event: DeviceScrapped) -> Commands:
 
 
 def taken_back(message: Message, event: DeviceTakenBack) -> Commands:
-    return [held(message, custody.HeldReopened(reason=event.reason))]
+    """Back after a sale, or its media changed before one: two different things for who gave it."""
+    returned = custody.HeldReopened if event.sale_id is None else custody.HeldReturned
+    return [held(message, returned(reason=event.reason))]
 
 
 def lost(message: Message, event: DeviceLost) -> Commands:

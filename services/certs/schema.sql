@@ -19,7 +19,11 @@ CREATE TABLE certificates (
     leaf_index bigint NOT NULL,
     leaf_hash text NOT NULL,
     superseded_by text,
+    edition bigint NOT NULL,
+    supersedes text,
     CONSTRAINT certificates_check CHECK (((erased >= 0) AND (not_erased >= 0) AND ((erased + not_erased) <= devices))),
+    CONSTRAINT certificates_edition_check CHECK ((edition > 0)),
+    CONSTRAINT certificates_edition_check1 CHECK (((edition = 1) = (supersedes IS NULL))),
     CONSTRAINT certificates_version_check CHECK ((version > 0))
 );
 
@@ -85,8 +89,12 @@ CREATE TABLE drafts (
     document_bytes bigint,
     leaf_index bigint,
     leaf_hash text,
+    edition bigint NOT NULL,
+    supersedes text,
     CONSTRAINT drafts_check CHECK ((devices = ((erased + not_erased) + without_medium))),
     CONSTRAINT drafts_check1 CHECK ((((leaf_index IS NULL) = (leaf_hash IS NULL)) AND ((leaf_index IS NULL) = (document_sha256 IS NULL)))),
+    CONSTRAINT drafts_edition_check CHECK ((edition > 0)),
+    CONSTRAINT drafts_edition_check1 CHECK (((edition = 1) = (supersedes IS NULL))),
     CONSTRAINT drafts_leaf_index_check CHECK ((leaf_index >= 0)),
     CONSTRAINT drafts_version_check CHECK ((version > 0))
 );
@@ -151,6 +159,7 @@ CREATE TABLE held (
     outcome text NOT NULL,
     category text,
     reason text,
+    passed_on boolean NOT NULL,
     CONSTRAINT held_outcome_check CHECK ((outcome = ANY (ARRAY['open'::text, 'ready'::text, 'scrapped'::text, 'lost'::text]))),
     CONSTRAINT held_version_check CHECK ((version > 0))
 );
@@ -233,7 +242,7 @@ CREATE TABLE vault (
 );
 
 ALTER TABLE ONLY certificates
-    ADD CONSTRAINT certificates_consignment_id_key UNIQUE (consignment_id);
+    ADD CONSTRAINT certificates_consignment_id_edition_key UNIQUE (consignment_id, edition);
 
 ALTER TABLE ONLY certificates
     ADD CONSTRAINT certificates_document_sha256_key UNIQUE (document_sha256);
@@ -266,7 +275,7 @@ ALTER TABLE ONLY custodies
     ADD CONSTRAINT custodies_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY drafts
-    ADD CONSTRAINT drafts_consignment_id_key UNIQUE (consignment_id);
+    ADD CONSTRAINT drafts_consignment_id_edition_key UNIQUE (consignment_id, edition);
 
 ALTER TABLE ONLY drafts
     ADD CONSTRAINT drafts_leaf_index_key UNIQUE (leaf_index);

@@ -17,6 +17,9 @@ class CertsSettings(Settings):
     certs_press: int = Field(1, ge=1, le=64)
     """How many processes lay out and sign."""
 
+    certs_correction_after_s: float = Field(3600, ge=0)
+    """How long facts must have parted from a certificate before it is corrected: a slip that is set right at once makes no correction."""
+
     certs_witnesses: str = ""
     """Witnesses of the log, separated by commas: `name+id+key url`, as `witness.py serve` prints it."""
 

@@ -57,6 +57,27 @@ async def made_again(request: Request, desk: Desk, draft: Draft | None, sha256: 
     return content
 
 
+@router.get("/status/{number}")
+async def status(desk: At, number: str) -> JSONResponse:
+    """What is known of a certificate by its number: for who holds one, and wants to know whether it is the last word."""
+    async with desk.read() as tx:
+        known = await tables.certificate(tx, number) if NUMBER.fullmatch(number) else None
+        doubted = known is not None and await tables.says_too_much(tx, number)
+    if known is None or known.issued_at is None:
+        raise NotYet("certificate_unknown", number=number)
+    told = {
+        "number": number,
+        "issued_at": known.issued_at.isoformat(),
+        "edition": known.edition,
+        "supersedes": known.supersedes,
+        "superseded_by": known.superseded_by,
+        "under_correction": doubted and known.superseded_by is None,
+        "document_sha256": known.document_sha256,
+        "leaf_index": known.leaf_index,
+    }
+    return JSONResponse(told, headers={"Cache-Control": "no-store"})
+
+
 @router.get("/issuer.pem")
 async def issuer(request: Request) -> Response:
     """The public keys that certificates and the log are checked with: get them once, keep them."""

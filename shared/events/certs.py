@@ -1,6 +1,7 @@
 """What certs tells the others: certificates, and the public log's signed state. Topic: `certs.certificates.<refurbisher>`.
 
-Streams: `("certificate", consignment_id)`, `("checkpoint", refurbisher, log size)`.
+Streams: `("certificate", consignment_id)` and, of each correction, `("certificate", consignment_id, edition)`;
+`("checkpoint", refurbisher, log size)`.
 """
 
 from datetime import datetime
@@ -32,6 +33,10 @@ class CertificateIssued(Event):
     leaf_hash: str
     without_medium: int = 0
     """Devices that the audit found without any medium: devices = erased + not_erased + without_medium."""
+    edition: int = 1
+    """1, and one more with each correction."""
+    supersedes: str | None = None
+    """Number of the certificate that this one corrects. That one's stream says it too, by `CertificateSuperseded`."""
 
 
 class CertificateSuperseded(Event):

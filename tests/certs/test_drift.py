@@ -11,7 +11,8 @@ from structlog.testing import capture_logs
 from services.certs import jobs
 from services.certs.app import DRIFT
 from services.certs.domain.custody import Custody, Doubt, Held
-from services.certs.domain.drift import DriftEnded, DriftNoted, Finding, NoteDrift, drift_id, drifted
+from services.certs.domain.drift import DriftEnded, DriftNoted, NoteDrift, drift_id, drifted
+from services.certs.domain.statement import Finding
 from services.certs.store import tables
 from services.certs.store.press import Press
 from shared.events.base import Event

@@ -15,9 +15,8 @@ from deploy.local.platform import Platform
 from services.certs import jobs
 from services.certs.app import build
 from services.certs.domain import document, merkle, note, signature, verification
-from services.certs.domain.drift import Finding, Kind
-from services.certs.domain.statement import digest
-from services.certs.domain.verdicts import drift
+from services.certs.domain.statement import Change, Finding, digest
+from services.certs.domain.words import drift
 from services.certs.settings import CertsSettings
 from services.certs.store import tables
 from services.certs.store.files import Documents
@@ -294,9 +293,9 @@ async def outrun(certs_settings: CertsSettings) -> AsyncIterator[Site]:
         yield site
 
 
-@pytest.mark.parametrize("kind", get_args(Kind))
+@pytest.mark.parametrize("kind", get_args(Change))
 @pytest.mark.parametrize("certified,now", [(None, None), ("erased", "not_erased"), ("new_word", "new_word"), ("3", "2")])
-def test_each_kind_of_difference_has_its_words(kind: Kind, certified: str | None, now: str | None) -> None:
+def test_each_kind_of_difference_has_its_words(kind: Change, certified: str | None, now: str | None) -> None:
     state, text = drift(Finding(device_ref="A", kind=kind, certified=certified, now=now))
     assert state in {"bad", "warn", "info"}
     assert text.endswith(".")

@@ -1,4 +1,7 @@
-"""`schema.sql` is what Postgres has after all migrations."""
+"""`schema.sql` is what Postgres has after all migrations, and a service lists every event that its rules can make."""
+
+from importlib import import_module
+from typing import get_args, get_type_hints
 
 import pytest
 
@@ -18,3 +21,12 @@ def test_every_service_has_one() -> None:
         text = tables.file(service).read_text("utf-8")
         assert "CREATE TABLE events" in text
         assert "CREATE TABLE parked" in text
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_every_event_that_a_rule_can_make_is_one_that_its_aggregate_folds(service: str) -> None:
+    """One left out of the list would be refused when it first happens, and its stream would stand still."""
+    for aggregate in set(import_module(f"services.{service}.app").AGGREGATES.values()):
+        hints = get_type_hints(aggregate.evolve)
+        taken = [hint for name, hint in hints.items() if name != "return"][1]
+        assert set(get_args(taken) or (taken,)) == set(aggregate.events), aggregate.name

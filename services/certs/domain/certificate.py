@@ -3,6 +3,8 @@
 drafted   number, date, salt and content are fixed (local)
 logged    the document has its place in the public log (local); from here on everything follows: proof, signature, file
 issued    the signed file exists; told to the others, with the signed state of the log
+
+A certificate never changes. Where the facts have come to say something else, the next edition says what is true now and supersedes it.
 """
 
 import re
@@ -36,6 +38,8 @@ class CertificateDrafted(Event):
     erased: int
     not_erased: int
     without_medium: int
+    edition: int = 1
+    supersedes: str | None = None
 
 
 class DocumentLogged(Event):
@@ -81,6 +85,15 @@ class IssueCertificate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SupersedeCertificate:
+    """A later edition was issued: this certificate is not the last word any more."""
+
+    id: UUID
+    by_number: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SignCheckpoint:
     """Make a signed state of the log known."""
 
@@ -110,6 +123,8 @@ class Draft:
     document_bytes: int | None = None
     leaf_index: int | None = None
     leaf_hash: str | None = None
+    edition: int = 1
+    supersedes: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +143,8 @@ class Certificate:
     leaf_index: int | None = None
     leaf_hash: str | None = None
     superseded_by: str | None = None
+    edition: int = 1
+    supersedes: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,22 +157,22 @@ class Checkpoint:
     note: str = ""
 
 
-def draft_id(consignment: UUID) -> UUID:
-    return stream_id("draft", consignment)
+def draft_id(consignment: UUID, edition: int = 1) -> UUID:
+    return stream_id("draft", consignment) if edition == 1 else stream_id("draft", consignment, edition)
 
 
-def certificate_id(consignment: UUID) -> UUID:
-    return stream_id("certificate", consignment)
+def certificate_id(consignment: UUID, edition: int = 1) -> UUID:
+    return stream_id("certificate", consignment) if edition == 1 else stream_id("certificate", consignment, edition)
 
 
 def checkpoint_id(refurbisher: str, size: int) -> UUID:
     return stream_id("checkpoint", refurbisher, size)
 
 
-def number_of(reference: str) -> str:
-    """The certificate's number, from the consignment's reference: `DON-7K3M-24PQ/1` gives `MC-7K3M-24PQ-1`."""
+def number_of(reference: str, edition: int = 1) -> str:
+    """The certificate's number, from the consignment's reference: `DON-7K3M-24PQ/1` gives `MC-7K3M-24PQ-1`, then `MC-7K3M-24PQ-1-V2`."""
     words = re.sub(r"[^A-Z0-9]+", "-", reference.upper().removeprefix("DON-")).strip("-")
-    number = f"MC-{words}"
+    number = f"MC-{words}" if edition == 1 else f"MC-{words}-V{edition}"
     if not NUMBER.fullmatch(number):
         raise Refused("reference_unusable", reference=reference)
     return number
@@ -196,6 +213,8 @@ def decide_draft(draft: Draft, command: DraftCertificate | LogDocument) -> list[
                     erased=statement.counts.erased,
                     not_erased=statement.counts.not_erased,
                     without_medium=statement.counts.without_medium,
+                    edition=statement.version,
+                    supersedes=statement.supersedes.number if statement.supersedes else None,
                 )
             ]
         case LogDocument():
@@ -229,14 +248,18 @@ def evolve_draft(draft: Draft, event: DraftEvent) -> Draft:
             assert_never(event)
 
 
-def decide_certificate(certificate: Certificate, command: IssueCertificate) -> list[CertificateIssued]:
-    """One certificate per consignment: the first is it, and a repeat yields no event."""
+def decide_certificate(
+    certificate: Certificate, command: IssueCertificate | SupersedeCertificate
+) -> list[CertificateIssued | CertificateSuperseded]:
+    """One certificate per consignment and edition, superseded by one other at most. A repeat yields no event."""
+    if isinstance(command, SupersedeCertificate):
+        return supersede(certificate, command)
     draft = command.draft
     if certificate.number is not None:
         return []
     if draft.number is None or draft.leaf_index is None or draft.consignment_id is None or draft.donation_id is None:
         raise NotYet("document_not_logged")
-    if command.id != certificate_id(draft.consignment_id):
+    if command.id != certificate_id(draft.consignment_id, draft.edition):
         raise Refused("other_consignment")
     return [
         CertificateIssued.model_validate(
@@ -246,6 +269,16 @@ def decide_certificate(certificate: Certificate, command: IssueCertificate) -> l
             }
         )
     ]
+
+
+def supersede(certificate: Certificate, command: SupersedeCertificate) -> list[CertificateIssued | CertificateSuperseded]:
+    if certificate.number is None:
+        raise NotYet("certificate_unknown", number=command.by_number)
+    if certificate.superseded_by == command.by_number:
+        return []
+    if certificate.superseded_by is not None or certificate.number == command.by_number:
+        raise Refused("superseded_by_another", number=certificate.number, by_number=certificate.superseded_by)
+    return [CertificateSuperseded(number=certificate.number, by_number=command.by_number, reason=command.reason)]
 
 
 def evolve_certificate(certificate: Certificate, event: CertificateIssued | CertificateSuperseded) -> Certificate:

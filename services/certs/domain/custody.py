@@ -128,9 +128,17 @@ class HeldSettled(Event):
 
 
 class HeldReopened(Event):
-    """It came back and is proven no more."""
+    """It left the stock without having been sold: what is proven of it is said anew."""
 
     type: ClassVar[str] = "certs.held_reopened.v1"
+
+    reason: str
+
+
+class HeldReturned(Event):
+    """It came back after a sale: what follows is about the data of whoever bought it. What the donor is told stands."""
+
+    type: ClassVar[str] = "certs.held_returned.v1"
 
     reason: str
 
@@ -146,7 +154,7 @@ class HeldFound(Event):
     outcome: Literal["open", "ready"]
 
 
-HeldEvent = HeldNoted | HeldAudited | HeldErased | HeldDoubted | HeldSettled | HeldReopened | HeldFound
+HeldEvent = HeldNoted | HeldAudited | HeldErased | HeldDoubted | HeldSettled | HeldReopened | HeldReturned | HeldFound
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,6 +212,8 @@ class Held:
     outcome: Outcome = "open"
     category: Category | None = None
     reason: str | None = None
+    passed_on: bool = False
+    """It was sold once: what is said of it later does not concern who gave it."""
 
 
 def custody_id(consignment: UUID) -> UUID:
@@ -259,6 +269,8 @@ def decide_held(held: Held, command: NoteHeld) -> list[HeldEvent]:
 
 def evolve_held(held: Held, event: HeldEvent) -> Held:
     """The device after the event. A later word on a medium replaces the earlier one, whichever way it goes."""
+    if held.passed_on:
+        return held
     match event:
         case HeldNoted():
             return replace(
@@ -300,6 +312,8 @@ def evolve_held(held: Held, event: HeldEvent) -> Held:
             return replace(held, outcome=event.outcome, category=event.category, reason=event.reason)
         case HeldReopened(reason=reason):
             return replace(held, outcome="open", category=None, reason=reason, erasures=())
+        case HeldReturned():
+            return replace(held, passed_on=True)
         case HeldFound(outcome=outcome):
             return replace(held, outcome=outcome, reason=None)
         case _:

@@ -16,6 +16,8 @@ from services.certs.domain.assets import TEMPLATES
 from services.certs.domain.statement import Statement
 
 ATTACHMENT = "certificat.json"
+CHANGES_SHOWN = 40
+"""More of them are in the attached data."""
 
 
 def render(statement: Statement) -> bytes:
@@ -50,7 +52,8 @@ def qr(address: str) -> str:
 def view(statement: Statement) -> dict[str, object]:
     """The words of the document, so that the template only lays out."""
     counts = statement.counts
-    lost = counts.devices - counts.ready - counts.scrapped
+    left, old = words.still_open(statement), statement.supersedes
+    lost = counts.devices - counts.ready - counts.scrapped - left
     return {
         "number": statement.number,
         "issuer": words.printable(statement.issuer),
@@ -77,7 +80,11 @@ def view(statement: Statement) -> dict[str, object]:
             ["Appareils prêts pour le réemploi", str(counts.ready)],
             ["Appareils mis au rebut", str(counts.scrapped)],
             *([["Appareils introuvables", str(lost)]] if lost else []),
+            *([["Appareils encore à l’atelier", str(left)]] if left else []),
         ],
+        "replaces": [old.number, words.day(old.issued_at)] if old else [],
+        "changes": words.changes(statement)[:CHANGES_SHOWN],
+        "more_changes": max(0, len(statement.changes) - CHANGES_SHOWN),
         "not_attested": [words.NOT_ATTESTED.get(code, code) for code in statement.not_attested],
         "devices": [words.device(line) for line in statement.devices],
         "media": [words.medium(line.device_ref, medium) for line in statement.devices for medium in line.media],

@@ -2,7 +2,7 @@
 
 A certificate says what was known on its day, and it is never changed. What came after is noted here, device by device, so that people
 see it and know of which certificates they can no longer say all; it ends by itself when the facts say again what the certificate
-says. Correcting such a certificate (one that supersedes it, a notice to the donor) is not done yet: it can begin from these notes.
+says. A certificate that supersedes it begins from these notes: at once where it says too much, else when all is settled again.
 
 The grade of a device may change without a note: no certificate attests it.
 """
@@ -11,33 +11,12 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import ClassVar, Literal, assert_never
+from typing import ClassVar, assert_never
 from uuid import UUID
 
-from services.certs.domain.custody import Custody, Held, same_medium
-from services.certs.domain.statement import DeviceLine, Statement, device_line, use
-from shared.events.base import Event, Fact, Medium, stream_id
-
-Kind = Literal["late", "gone", "reopened", "verdict", "outcome", "media", "counted", "ended"]
-
-
-class Finding(Fact):
-    """One point where facts and certificate part. `device_ref` is empty where it is about the consignment as a whole.
-
-    late       identified after the certificate, which does not name it; `now` is open, ready, scrapped or lost
-    gone       the certificate names it, it is no more of this consignment
-    reopened   it came back and is worked on again; `certified` and `now` are verdicts
-    verdict    the evidence says another verdict now; `certified` and `now` are verdicts
-    outcome    ready, scrapped or lost: it is another of them now
-    media      the verdict is the same, of other media
-    counted    the refurbisher counted again; `certified` and `now` are numbers
-    ended      the consignment was taken from the refurbisher; `now` is the reason
-    """
-
-    device_ref: str
-    kind: Kind
-    certified: str | None = None
-    now: str | None = None
+from services.certs.domain.custody import Custody, Held, same_medium, settled
+from services.certs.domain.statement import Change, DeviceLine, Finding, Statement, device_line, use
+from shared.events.base import Event, Medium, stream_id
 
 
 class DriftNoted(Event):
@@ -48,7 +27,7 @@ class DriftNoted(Event):
     consignment_id: UUID
     number: str
     device_ref: str
-    kind: Kind
+    kind: Change
     certified: str | None
     now: str | None
     noted_at: datetime
@@ -81,7 +60,7 @@ class Drift:
     consignment_id: UUID | None = None
     number: str = ""
     device_ref: str = ""
-    kind: Kind | None = None
+    kind: Change | None = None
     certified: str | None = None
     now: str | None = None
     noted_at: datetime | None = None
@@ -100,8 +79,8 @@ def drift_id(consignment: UUID, device_ref: str) -> UUID:
 
 
 def decide_drift(drift: Drift, command: NoteDrift) -> list[DriftEvent]:
-    """Note what is new. The same finding again yields no event."""
-    if command.finding == drift.finding:
+    """Note what is new. The same finding beside the same certificate yields no event."""
+    if command.finding == drift.finding and (command.finding is None or command.number == drift.number):
         return []
     if command.finding is None:
         return [DriftEnded()]
@@ -141,11 +120,20 @@ def drifted(statement: Statement, custody: Custody, devices: Collection[Held]) -
     return found
 
 
+def to_correct(found: Sequence[Finding], custody: Custody, devices: Collection[Held]) -> tuple[Finding, ...]:
+    """What a correction would be about now, or nothing: one that says too much does not wait, any other waits until all is settled.
+
+    A consignment that was taken away is not corrected for that: what was certified of it was true, and is another's to go on with.
+    """
+    about = tuple(finding for finding in found if finding.kind != "ended")
+    return about if any(f.says_too_much for f in about) or settled(custody, devices) else ()
+
+
 def compared(line: DeviceLine, device: Held, used: Counter[tuple[str, str]], custody: Custody) -> Finding | None:
     """The first point where a device is no more what the certificate says of it, the heaviest first."""
     ref, is_open = device.device_ref, device.outcome == "open"
     today = device_line(replace(device, outcome=line.outcome) if is_open else device, used, custody.required_class)
-    if is_open:
+    if is_open and line.outcome != "open":
         return Finding(device_ref=ref, kind="reopened", certified=line.verdict, now=today.verdict)
     if today.verdict != line.verdict:
         return Finding(device_ref=ref, kind="verdict", certified=line.verdict, now=today.verdict)

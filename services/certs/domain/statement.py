@@ -2,6 +2,8 @@
 
 A medium counts as erased when an erasure names it, reaches the class asked, and is used once. Where in doubt it is not erased: a
 certificate that says too little can be corrected, one that says too much has already harmed somebody.
+
+A correction is a statement of its own, a version later. It names the certificate that it supersedes, and where the two part.
 """
 
 import json
@@ -12,7 +14,7 @@ from hashlib import sha256
 from typing import Literal
 from uuid import UUID
 
-from services.certs.domain.custody import Custody, Doubt, Erasure, Held, same_medium
+from services.certs.domain.custody import Custody, Doubt, Erasure, Held, Outcome, same_medium
 from shared.errors import Refused
 from shared.events.base import Category, DeviceType, Donor, Fact, MethodClass
 
@@ -58,7 +60,7 @@ class DeviceLine(Fact):
     maker: str | None
     model: str | None
     serial: str | None
-    outcome: Literal["ready", "scrapped", "lost"]
+    outcome: Outcome
     category: Category | None
     scrapped_because: str | None
     verdict: Verdict
@@ -67,7 +69,10 @@ class DeviceLine(Fact):
 
 
 class Counts(Fact):
-    """devices = erased + not_erased + without_medium = ready + scrapped + lost. Refurbisher and donor said counted and declared."""
+    """devices = erased + not_erased + without_medium = ready + scrapped + lost + open. Refurbisher and donor said counted and declared.
+
+    Only a correction, or a certificate that did not wait for all, speaks of open devices: those that the workshop still works on.
+    """
 
     declared: int
     counted: int
@@ -79,6 +84,42 @@ class Counts(Fact):
     without_medium: int
     media: int
     media_erased: int
+
+
+class Superseded(Fact):
+    """The certificate that a correction takes the place of. `document_sha256` is of its signed file."""
+
+    number: str
+    issued_at: datetime
+    document_sha256: str
+
+
+Change = Literal["late", "gone", "reopened", "verdict", "outcome", "media", "counted", "ended"]
+"""How the facts part from a certificate; `domain.drift` tells what each means."""
+
+
+class Finding(Fact):
+    """Where the facts say something else than a certificate: of a device, or of the consignment as a whole (`device_ref` empty).
+
+    late       the device is not on the certificate; `now` is its outcome
+    gone       the device was on it and is not of the consignment any more
+    reopened   the refurbisher works on it again; `certified` and `now` are verdicts (as all is, were it settled)
+    verdict    the evidence says another verdict now; `certified` and `now` are verdicts
+    outcome    ready, scrapped or lost: it is another of them now
+    media      the verdict is the same, of other media
+    counted    the refurbisher counted again; `certified` and `now` are numbers
+    ended      the consignment was taken from the refurbisher; `now` is the reason
+    """
+
+    device_ref: str
+    kind: Change
+    certified: str | None = None
+    now: str | None = None
+
+    @property
+    def says_too_much(self) -> bool:
+        """Whether the certificate calls data erased that no proof calls erased now."""
+        return self.certified == "erased" and self.now != "erased"
 
 
 class Statement(Fact):
@@ -104,11 +145,17 @@ class Statement(Fact):
     counts: Counts
     devices: tuple[DeviceLine, ...]
     not_attested: tuple[str, ...]
+    supersedes: Superseded | None = None
+    changes: tuple[Finding, ...] = ()
+    """Where this one parts from the one it supersedes."""
 
     @property
     def canonical(self) -> bytes:
-        """JSON with sorted keys and without spaces: the bytes that are hashed, attached and drawn."""
-        return canonical(self.model_dump(mode="json"))
+        """JSON with sorted keys and without spaces: the bytes that are hashed, attached and drawn.
+
+        A first version has no word of any other.
+        """
+        return canonical(self.model_dump(mode="json", exclude=None if self.supersedes else {"supersedes", "changes"}))
 
 
 def canonical(value: object) -> bytes:
@@ -120,9 +167,19 @@ def digest(data: bytes) -> str:
 
 
 def state(
-    custody: Custody, devices: Collection[Held], *, number: str, issued_at: datetime, issuer: str, verify_url: str, layout: str
+    custody: Custody,
+    devices: Collection[Held],
+    *,
+    number: str,
+    issued_at: datetime,
+    issuer: str,
+    verify_url: str,
+    layout: str,
+    version: int = 1,
+    supersedes: Superseded | None = None,
+    changes: Sequence[Finding] = (),
 ) -> Statement:
-    """What can be certified of a settled consignment. The caller has asked `settled`."""
+    """What can be certified of a consignment. The caller has asked `settled`, or knows why it does not wait."""
     known = (custody.donor, custody.donation_id, custody.donation_reference, custody.consignment_id, custody.reference)
     if any(value is None for value in known) or custody.counted is None or custody.received_at is None:
         raise Refused("custody_incomplete")
@@ -147,7 +204,7 @@ def state(
         {
             "format": FORMAT,
             "number": number,
-            "version": 1,
+            "version": version,
             "issued_at": issued_at,
             "issuer": issuer,
             "verify_url": verify_url,
@@ -164,6 +221,8 @@ def state(
             "counts": counts,
             "devices": lines,
             "not_attested": NOT_ATTESTED,
+            "supersedes": supersedes,
+            "changes": tuple(changes),
         }
     )
 

@@ -35,7 +35,18 @@ ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 """Of P-256 (FIPS 186-5). Where (r, s) is a signature, (r, ORDER - s) is one too: we sign with the smaller s, and take no other."""
 HEX = re.compile(rb"<([0-9A-F]*)>")
 
-Code = Literal["valid", "modified", "unknown_signer", "unsigned", "not_a_pdf", "too_large", "not_a_certificate", "not_logged"]
+Code = Literal[
+    "valid",
+    "modified",
+    "unknown_signer",
+    "unsigned",
+    "not_a_pdf",
+    "too_large",
+    "not_a_certificate",
+    "not_logged",
+    "superseded",
+    "log_rewritten",
+]
 
 
 class RefusedFileError(Exception):
@@ -82,6 +93,8 @@ class Verdict:
     leaf_index: int | None = None
     log_size: int | None = None
     statement: Statement | None = None
+    checkpoint: note.Checkpoint | None = None
+    """The state of the log that the certificate carries, once it was found to be ours."""
 
     @property
     def ok(self) -> bool:
@@ -257,5 +270,5 @@ def check_inclusion(proof: note.Proof, trust: Trust, verdict: Verdict) -> None:
         merkle.check_inclusion(proof.index, checkpoint.size, leaf, proof.path, checkpoint.root)
     except (note.BadNoteError, merkle.BadProofError) as error:
         raise RefusedFileError("not_logged", "log_inclusion", str(error)) from error
-    verdict.leaf_index, verdict.log_size = proof.index, checkpoint.size
+    verdict.leaf_index, verdict.log_size, verdict.checkpoint = proof.index, checkpoint.size, checkpoint
     verdict.checks.append(Check(name="log_inclusion", ok=True, detail=f"{proof.index} / {checkpoint.size}"))

@@ -5,9 +5,10 @@ import unicodedata
 from collections.abc import Mapping
 from datetime import datetime
 from functools import cache
+from typing import assert_never
 
 from services.certs.domain.assets import TEMPLATES
-from services.certs.domain.statement import DeviceLine, MediumLine, Statement
+from services.certs.domain.statement import DeviceLine, Finding, MediumLine, Statement
 from shared.events.base import Donor
 
 SPACE = "\u00a0"
@@ -164,6 +165,8 @@ def fate(line: DeviceLine) -> str:
         return "Réemploi"
     if line.outcome == "lost":
         return "Introuvable"
+    if line.outcome == "open":
+        return "Encore à l’atelier"
     because = line.scrapped_because
     return f"Rebut ({SCRAPPED.get(because, printable(because))})" if because else "Rebut"
 
@@ -206,6 +209,51 @@ def method(line: MediumLine) -> str:
     return f"{line.method_class}\u00a0: {printable(line.technique or '')}"
 
 
+SAID: Mapping[str, str] = {
+    "erased": "données effacées",
+    "not_erased": "effacement non attesté",
+    "without_medium": "sans support de stockage",
+    "ready": "prêt au réemploi",
+    "scrapped": "au rebut",
+    "lost": "introuvable",
+    "open": "encore à l’atelier",
+}
+LATE: Mapping[str, str] = {
+    "open": "L’atelier y travaille encore.",
+    "ready": "Il est prêt, donc peut être vendu.",
+    "scrapped": "Il est au rebut.",
+    "lost": "Il est introuvable.",
+}
+ENDED: Mapping[str, str] = {"refused": "L’atelier a refusé l’envoi.", "reassigned": "L’envoi est confié à un autre atelier."}
+
+
+def drift(found: Finding, certificate: str = "Le certificat") -> tuple[str, str]:
+    """State and words for what is not any more as `certificate` says: `bad` where it says that data are erased and no proof does."""
+    certified, now = SAID.get(found.certified or "", "autre chose"), SAID.get(found.now or "", "autre chose")
+    state = "bad" if found.says_too_much else "info" if found.now == "erased" else "warn"
+    they = certificate[:1].lower() + certificate[1:]
+    match found.kind:
+        case "late":
+            fate = LATE.get(found.now or "", "")
+            return "warn", f"Signalé après {they}, qui n’en parle pas. {fate}".strip()
+        case "gone":
+            return state, f"{certificate} en parle, mais l’atelier ne le compte plus dans cet envoi."
+        case "reopened":
+            return state, f"Revenu à l’atelier. {certificate} dit : {certified}. Aujourd’hui : {now}."
+        case "verdict":
+            return state, f"{certificate} dit : {certified}. Les preuves disent : {now}."
+        case "outcome":
+            return "warn", f"{certificate} dit : {certified}. L’atelier dit : {now}."
+        case "media":
+            return "warn", f"Ses supports de stockage ne sont plus ceux que dit {they}."
+        case "counted":
+            return "warn", f"L’atelier a compté à nouveau : {found.now or '?'} au lieu de {found.certified or '?'}."
+        case "ended":
+            return "warn", ENDED.get(found.now or "", "L’envoi a été clos.")
+        case _:
+            assert_never(found.kind)
+
+
 def headline(statement: Statement) -> str:
     """The sentence that people quote: it never says more than the counts."""
     counts = statement.counts
@@ -215,7 +263,20 @@ def headline(statement: Statement) -> str:
         parts.append(f"{count(counts.not_erased, 'appareil', 'appareils')} dont l’effacement n’est pas attesté")
     if counts.without_medium:
         parts.append(f"{count(counts.without_medium, 'appareil', 'appareils')} sans support de stockage")
+    if (left := still_open(statement)) and statement.version == 1:
+        parts.append(f"{count(left, 'appareil encore', 'appareils encore')} à l’atelier, dont un second certificat parlera")
     return ", ".join(parts[:-1]) + (" et " if len(parts) > 1 else "") + parts[-1] + "."
+
+
+def still_open(statement: Statement) -> int:
+    """How many of its devices the workshop still works on."""
+    return sum(line.outcome == "open" for line in statement.devices)
+
+
+def changes(statement: Statement) -> list[list[str]]:
+    """What a correction says otherwise than the certificate that it supersedes: device, and words."""
+    before = f"Le certificat {statement.supersedes.number}" if statement.supersedes else "Le certificat"
+    return [[printable(c.device_ref) or "Tout l’envoi", printable(drift(c, before)[1])] for c in statement.changes]
 
 
 @cache

@@ -1,6 +1,7 @@
 """All the SQL of certs."""
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -39,6 +40,29 @@ async def ripe(tx: Tx, limit: int) -> list[UUID]:
     return [row["consignment_id"] for row in rows]
 
 
+async def to_correct(tx: Tx, quiet_since: datetime, limit: int) -> list[UUID]:
+    """Consignments whose last certificate is issued and outrun since `quiet_since`; `domain.drift.to_correct` is asked again.
+
+    One that says too much counts from the first such note on, any other from the last, once every device is settled.
+    """
+    rows = await tx.connection.fetch(
+        """
+        SELECT f.consignment_id FROM drifts f
+        WHERE f.kind IS NOT NULL AND f.kind <> 'ended'
+          AND EXISTS (SELECT FROM drafts d JOIN certificates i ON i.number = d.number AND i.superseded_by IS NULL
+                      WHERE d.consignment_id = f.consignment_id)
+        GROUP BY f.consignment_id
+        HAVING min(f.noted_at) FILTER (WHERE f.certified = 'erased' AND f.now IS DISTINCT FROM 'erased') <= $1
+            OR max(f.noted_at) <= $1
+               AND NOT EXISTS (SELECT FROM held h WHERE h.consignment_id = f.consignment_id AND h.outcome = 'open')
+        ORDER BY f.consignment_id LIMIT $2
+        """,
+        quiet_since,
+        limit,
+    )
+    return [row["consignment_id"] for row in rows]
+
+
 async def custody(tx: Tx, consignment: UUID) -> tuple[Custody, list[Held]]:
     """A consignment and its devices, of one moment."""
     custodies = await CUSTODIES.find(tx, "consignment_id = $1", consignment)
@@ -62,7 +86,7 @@ async def moved(tx: Tx, limit: int) -> list[UUID]:
     """Consignments whose certificate is fixed, and whose facts are not those that it was last compared with."""
     rows = await tx.connection.fetch(
         f"""
-        SELECT c.consignment_id FROM drafts d JOIN custodies c USING (consignment_id)
+        SELECT c.consignment_id FROM (SELECT DISTINCT consignment_id FROM drafts) d JOIN custodies c USING (consignment_id)
         LEFT JOIN held h USING (consignment_id) LEFT JOIN compared m USING (consignment_id)
         GROUP BY c.consignment_id, c.version, m.facts HAVING {FACTS} IS DISTINCT FROM m.facts
         ORDER BY c.consignment_id LIMIT $1
@@ -88,6 +112,35 @@ async def drifts(tx: Tx, consignment: UUID) -> dict[str, Drift]:
     return {d.state.device_ref: d.state for d in found.values()}
 
 
+async def says_too_much(tx: Tx, number: str) -> bool:
+    """Whether a certificate calls data erased that no proof calls erased now: `Finding.says_too_much`."""
+    found: bool = await tx.connection.fetchval(
+        """
+        SELECT EXISTS (SELECT FROM drifts WHERE number = $1 AND kind IS NOT NULL AND certified = 'erased' AND now IS DISTINCT FROM 'erased')
+        """,
+        number,
+    )
+    return found
+
+
+async def waiting(tx: Tx, limit: int) -> list[Mapping[str, Any]]:
+    """Consignments without a certificate of which something is settled and something is not: the longest received first."""
+    rows = await tx.connection.fetch(
+        """
+        SELECT c.consignment_id, c.reference, c.refurbisher, c.received_at, c.counted,
+               count(*) FILTER (WHERE h.outcome <> 'open') AS settled, greatest(c.counted, count(*)) AS devices
+        FROM custodies c JOIN held h USING (consignment_id)
+        WHERE c.reference IS NOT NULL AND c.ended IS NULL AND c.counted IS NOT NULL
+          AND NOT EXISTS (SELECT FROM drafts d WHERE d.consignment_id = c.consignment_id)
+          AND NOT EXISTS (SELECT FROM certificates i WHERE i.consignment_id = c.consignment_id)
+        GROUP BY c.id HAVING count(*) FILTER (WHERE h.outcome <> 'open') > 0
+        ORDER BY c.received_at, c.consignment_id LIMIT $1
+        """,
+        limit,
+    )
+    return [dict(row) for row in rows]
+
+
 async def latest_drifts(tx: Tx, limit: int) -> list[Drift]:
     """The same of all certificates: those with the latest note first, each as a whole and in order."""
     where = """
@@ -109,7 +162,7 @@ async def unfinished(tx: Tx, limit: int) -> list[UUID]:
     rows = await tx.connection.fetch(
         """
         SELECT d.consignment_id FROM drafts d
-        WHERE NOT EXISTS (SELECT FROM certificates c WHERE c.consignment_id = d.consignment_id)
+        WHERE NOT EXISTS (SELECT FROM certificates c WHERE c.number = d.number)
         ORDER BY d.leaf_index NULLS LAST, d.issued_at, d.consignment_id LIMIT $1
         """,
         limit,
@@ -118,7 +171,8 @@ async def unfinished(tx: Tx, limit: int) -> list[UUID]:
 
 
 async def draft(tx: Tx, consignment: UUID) -> Draft | None:
-    found = await DRAFTS.find(tx, "consignment_id = $1", consignment)
+    """The draft of its last edition: a new one is begun when the one before is issued, so no other can be unfinished."""
+    found = await DRAFTS.find(tx, "consignment_id = $1 ORDER BY edition DESC LIMIT 1", consignment)
     return next((d.state for d in found.values()), None)
 
 

@@ -133,6 +133,7 @@ def told(home: House, desk: Desk, heard: store.Heard) -> dict[str, Any]:
         "refurbishers": {one.refurbisher: home.refurbisher(one.refurbisher) for one in heard.consignments.values()},
         "conditions": [home.terms.rules.say(code) for code in heard.donation.conditions],
         "certificates": certificates,
+        "replaced": [{"number": c.number, "by": c.replaced_by} for c in heard.certificates.values() if c.replaced_by],
         "devices": [
             {
                 "device": device,
