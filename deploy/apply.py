@@ -124,7 +124,7 @@ async def plan_users(admin: Admin, topology: Topology, passwords: Mapping[str, s
     """`passwords` has one for each user of the map. Whether a user has it already is found by logging in."""
     wanted, present = topology.users(), await admin.users()
     if missing := [name for name in wanted if not passwords.get(name)]:
-        raise ValueError(f"no password for: {', '.join(missing)}")
+        raise ValueError(f"no password for: {', '.join(missing)} (MAILLON_PASSWORD_<USER>, or --secrets FILE)")
     fresh = {name for name in wanted if name not in present}
     known = [name for name in wanted if name in present]
     same = await asyncio.gather(*(_has_password(bootstrap, name, passwords[name]) for name in known))

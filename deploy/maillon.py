@@ -99,9 +99,9 @@ def _run(work: Coroutine[Any, Any, None]) -> None:
     """Runs to its end; what the broker refuses is one line, not a traceback."""
     try:
         asyncio.run(work)
-    except (AdminError, ValueError) as error:
+    except (AdminError, ValueError, OSError) as error:
         typer.echo(f"{type(error).__name__}: {error}", err=True)
-        raise typer.Exit(1) from None
+        raise typer.Exit(2) from None
 
 
 @topics.command("apply")

@@ -191,7 +191,9 @@ def tally(
     *,
     stack: Stack = None,
     service: Services = None,
-    wait_s: Annotated[float, typer.Option("--wait", help="Seconds in which what is under way may still arrive.")] = 5,
+    wait_s: Annotated[
+        float, typer.Option("--wait", min=0, max=3600, help="Seconds in which what is under way may still arrive.")
+    ] = 5,
 ) -> None:
     """Compare what each service has published with what each reader has seen. Status 1 when they differ: which topic, who, how much."""
     run(stack, service, lambda found: _tally(found, wait_s))

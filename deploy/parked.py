@@ -23,7 +23,7 @@ def list_parked(
     *,
     service: Services = None,
     stack: Stack = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many of each service.")] = 50,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=1_000_000, help="At most so many of each service.")] = 50,
 ) -> None:
     """List what is set aside: heads of streams first (`>`), with why, since when, and how many wait behind."""
     run(stack, service, lambda found: _list_parked(found, limit))
@@ -49,7 +49,7 @@ async def _list_parked(found: Sequence[Place], limit: int) -> int:
 @parked.command("show")
 def show_parked(
     stream: Stream,
-    version: Annotated[int, typer.Argument(help="Its number in the stream.")],
+    version: Annotated[int, typer.Argument(min=1, max=2**31 - 1, help="Its number in the stream.")],
     *,
     service: Services = None,
     stack: Stack = None,
@@ -135,7 +135,9 @@ async def _release_many(found: Sequence[Place], topic: str | None, *, dry_run: b
 @parked.command("skip")
 def skip_parked(
     stream: Stream,
-    version: Annotated[int, typer.Argument(help="Its number in the stream: only the head can be passed over.")],
+    version: Annotated[
+        int, typer.Argument(min=1, max=2**31 - 1, help="Its number in the stream: only the head can be passed over.")
+    ],
     *,
     reason: Annotated[
         str, typer.Option("--reason", help="Why it may be lost. Kept for ever, with the message's place and mark.")

@@ -165,8 +165,14 @@ def replay(
 
 def read(file: Path) -> dict[UUID, datetime]:
     """Read the list kept apart."""
+    try:
+        lines = file.read_text("utf-8").splitlines()
+    except OSError as error:
+        raise Unreachable(f"{file}: cannot be read ({error.strerror})") from None
+    except UnicodeDecodeError:
+        raise Unreachable(f"{file}: is not text; give the list as `maillon vault forgotten` prints it") from None
     found = {}
-    for number, line in enumerate(file.read_text("utf-8").splitlines() if file.is_file() else ["not there"], 1):
+    for number, line in enumerate(lines, 1):
         person, _, at = line.partition(" ")
         try:
             found[UUID(person)] = datetime.fromisoformat(at)

@@ -14,6 +14,7 @@ from typing import Any, Self
 from uuid import uuid4
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.errors import KafkaError
 
 Told = tuple[str, dict[str, Any]]
 """Type of a message, and its value."""
@@ -93,4 +94,11 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    try:
+        asyncio.run(main())
+    except KeyError as missing:
+        raise SystemExit(f"set {missing.args[0]} (README.md says which variables are read)") from None
+    except (KafkaError, OSError) as error:
+        raise SystemExit(
+            f"not sent: {type(error).__name__} {error}. Check address, user and password; then run it again."
+        ) from None

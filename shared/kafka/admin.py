@@ -84,6 +84,8 @@ async def check_login(bootstrap: str, user: str, password: str) -> None:
     reason: Exception = BrokerAway(f"no address in {bootstrap!r}")
     for address in bootstrap.split(","):
         host, _, port = address.strip().rpartition(":")
+        if not (host and port.isascii() and port.isdecimal()):
+            raise BrokerAway(f"{address!r} is not `host:port` (MAILLON_KAFKA_BOOTSTRAP)")
         options = {"security_protocol": "SASL_PLAINTEXT", "sasl_mechanism": MECHANISM}
         login = {"sasl_plain_username": user, "sasl_plain_password": password}
         try:

@@ -69,3 +69,32 @@ def test_what_cannot_be_read_is_said(files: Path, arguments: list[str]) -> None:
     run = verify(*(str(files / a) if not a.startswith("-") else a for a in arguments))
     assert run.returncode == 2
     assert run.stderr.splitlines()[-1].startswith(f"python -m services.certs verify: error: {files / arguments[-1]} : ")
+
+
+@pytest.mark.parametrize(
+    "trust",
+    [
+        b"",
+        b"\xff\xfe\x00" * 90,
+        b"no keys",
+        trust_text().partition("\n")[2].encode(),
+        trust_text().replace("CERT", "XERT").encode(),
+        None,
+    ],
+)
+@pytest.mark.parametrize(
+    "program", [["-m", "services.certs", "verify", "--offline"], ["services/certs/data/verify_certificate.py"]]
+)
+def test_keys_that_cannot_be_used_are_told_in_a_line_that_names_the_file(
+    files: Path, trust: bytes | None, program: list[str]
+) -> None:
+    wrong = files / "wrong.pem"
+    if trust is not None:
+        wrong.write_bytes(trust)
+    command = [sys.executable, *program, str(files / "good.pdf"), "--trust", str(wrong)]
+    run = subprocess.run(command, capture_output=True, text=True, check=False, env={"PYTHONIOENCODING": "utf-8"})
+    assert (run.returncode, run.stdout) == (2, "")
+    told = run.stderr.splitlines()[-1]
+    assert "wrong.pem" in told
+    assert "Traceback" not in run.stderr
+    assert len(told) < 400

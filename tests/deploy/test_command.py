@@ -104,12 +104,17 @@ async def test_passwords_from_the_environment_come_first(stack: Stack) -> None:
 async def test_what_is_missing_or_wrong_is_one_line(stack: Stack, tmp_path: Path) -> None:
     (tmp_path / "none.json").write_text("{}", encoding="utf-8")
     code, lines = await _maillon(stack, "users", "apply", "--secrets", str(tmp_path / "none.json"))
-    assert code == 1
+    assert code == 2
     assert lines == [
         "ValueError: no password for: intake, routing, refurb, certs, distribution, partner-trira, partner-bocage, partner-ares"
+        " (MAILLON_PASSWORD_<USER>, or --secrets FILE)"
     ]
     code, lines = await _maillon(stack, "topics", "apply", env={"MAILLON_KAFKA_ADMIN_PASSWORD": "wrong"})
-    assert (code, len(lines)) == (1, 1)
+    assert (code, len(lines)) == (2, 1)
     assert lines[0].startswith("WrongCredentials: ")
+    for where, said in (("127.0.0.1:1", "ConnectionRefusedError"), ("nothost", "is not `host:port` (MAILLON_KAFKA_BOOTSTRAP)")):
+        code, lines = await _maillon(stack, "topics", "apply", env={"MAILLON_KAFKA_BOOTSTRAP": where})
+        assert (code, len(lines)) == (2, 1)
+        assert said in lines[0]
     code, lines = await _maillon(stack, "topics", "apply", env={"MAILLON_KAFKA_BOOTSTRAP": ""})
     assert (code, lines) == (2, ["set MAILLON_KAFKA_BOOTSTRAP"])

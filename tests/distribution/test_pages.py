@@ -63,8 +63,29 @@ async def test_a_structure_answers_by_its_link_and_changes_its_answer(scene: Sce
     assert done.headers["location"] == "/distribution/?noted=besoins"
     assert "Écrans" in words(await person.get("/distribution/"))
     assert field(await person.get("/distribution/besoins"), "screen") == "2"
-    await person.post("/distribution/besoins", data={"screen": "0"})
+    page = await person.get("/distribution/besoins")
+    shown = {name: field(page, name) for name in ("pour", "campagne")}
+    await person.post("/distribution/besoins", data=shown | {"screen": "0"})
     assert field(await person.get(link), "screen") == "0"
+
+
+async def test_a_form_that_was_shown_to_another_structure_is_not_taken(scene: Scene, person: httpx.AsyncClient) -> None:
+    """Two tabs, two structures: the browser has one session, the form says whose it was."""
+    await enter(scene, person, NEAR)
+    needs, vouchers = await person.get("/distribution/besoins"), await person.get("/distribution/bons")
+    await scene.ask(FAR)
+    await person.post(f"/distribution/besoins/{scene.tokens[FAR]}/ouvrir")
+    before = field(await person.get("/distribution/besoins"), "laptop")
+    asked = {"pour": field(needs, "pour"), "campagne": field(needs, "campagne"), "laptop": "77"}
+    told = await person.post("/distribution/besoins", data=asked)
+    assert (told.status_code, "ouverte pour une autre structure" in words(told)) == (409, True)
+    asked = {name: field(vouchers, name) for name in ("pour", "demande", "jusqu_au")} | {"type": "laptop"}
+    assert (await person.post("/distribution/bons", data=asked)).status_code == 409
+    page = await person.get("/distribution/besoins")
+    assert field(page, "laptop") == before
+    later = {"pour": field(page, "pour"), "campagne": "une-autre", "laptop": "77"}
+    told = await person.post("/distribution/besoins", data=later)
+    assert (told.status_code, "Une autre campagne" in words(told)) == (409, True)
 
 
 async def test_a_link_that_opens_nothing(person: httpx.AsyncClient) -> None:
@@ -248,7 +269,12 @@ async def test_a_structure_sees_only_its_own_sales(scene: Scene, person: httpx.A
 async def test_a_referrer_gives_a_voucher_and_takes_one_back(scene: Scene, person: httpx.AsyncClient) -> None:
     await enter(scene, person)
     form = await person.get("/distribution/bons")
-    asked = {"demande": field(form, "demande"), "jusqu_au": field(form, "jusqu_au"), "type": "laptop"}
+    asked = {
+        "pour": field(form, "pour"),
+        "demande": field(form, "demande"),
+        "jusqu_au": field(form, "jusqu_au"),
+        "type": "laptop",
+    }
     wrong = await person.post("/distribution/bons", data=asked | {"type": "", "jusqu_au": "bientôt"})
     assert (wrong.status_code, field(wrong, "jusqu_au")) == (422, "bientôt")
     too_long = await person.post("/distribution/bons", data=asked | {"jusqu_au": "2099-01-01"})

@@ -74,6 +74,14 @@ async def test_keys_are_wrapped_anew_and_the_forgotten_do_not_return_with_old_on
     assert str(other) in (await maillon("vault", "forgotten", *where)).lines[0], (
         "the list says when, also where it came from a file"
     )
-    apart.write_text("somebody\n", "utf-8")
-    wrong = await maillon("vault", "replay", "--from", apart, *where)
-    assert (wrong.code, wrong.lines) == (2, [f"{apart}: line 1 is not `<person> <moment>`"])
+    unusable = {
+        b"somebody\n": "line 1 is not `<person> <moment>`",
+        b"\xff\xfe": "is not text; give the list as `maillon vault forgotten` prints it",
+        None: "cannot be read (No such file or directory)",
+    }
+    for content, said in unusable.items():
+        apart.unlink()
+        if content is not None:
+            apart.write_bytes(content)
+        wrong = await maillon("vault", "replay", "--from", apart, *where)
+        assert (wrong.code, wrong.lines) == (2, [f"{apart}: {said}"])

@@ -411,12 +411,14 @@ def check_update(document: bytes, update: bytes) -> None:
 
 def keys(text: str) -> tuple[x509.Certificate, tuple[str, bytes]]:
     """The issuer's certificate, and name and key of the log, as `issuer.pem` gives them."""
-    line = next(line for line in text.splitlines() if line.startswith("log: "))
+    line = next((line for line in text.splitlines() if line.startswith("log: ")), "")
+    if not line or "-----BEGIN CERTIFICATE-----" not in text:
+        raise ValueError("no key of a log and certificate in it: get issuer.pem again from the issuer")
     name, key_id, encoded = line.removeprefix("log: ").strip().split("+", 2)
     raw = base64_of(encoded)
     if raw[:1] != b"\x01" or len(raw) != 33 or hashlib.sha256(name.encode() + b"\n" + raw).digest()[:4].hex() != key_id:
         raise ValueError("the log's key cannot be read")
-    return x509.load_pem_x509_certificate(text[text.index("-----BEGIN") :].encode()), (name, raw[1:])
+    return x509.load_pem_x509_certificate(text[text.index("-----BEGIN CERTIFICATE-----") :].encode()), (name, raw[1:])
 
 
 def verify(data: bytes, trust: str) -> dict[str, Any]:
@@ -442,10 +444,20 @@ def main() -> int:
     parser.add_argument("--trust", type=Path, required=True, help="the issuer's public keys, issuer.pem")
     parser.add_argument("--json", action="store_true", help="the verdict as JSON")
     options = parser.parse_args()
+    reading = options.trust
     try:
-        verdict = verify(options.file.read_bytes(), options.trust.read_text("utf-8"))
-    except (OSError, ValueError, StopIteration) as error:
-        print(f"cannot be checked: {error!r}", file=sys.stderr)
+        trust = reading.read_text("utf-8")
+        keys(trust)
+        reading = options.file
+        verdict = verify(reading.read_bytes(), trust)
+    except UnicodeDecodeError:
+        print(f"{reading}: not the keys of an issuer, it is no text", file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"{reading}: cannot be read ({error.strerror})", file=sys.stderr)
+        return 2
+    except ValueError as error:
+        print(f"{reading}: cannot be used ({error})", file=sys.stderr)
         return 2
     if options.json:
         print(json.dumps(verdict, ensure_ascii=False, sort_keys=True))

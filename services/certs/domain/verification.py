@@ -69,7 +69,10 @@ class Trust:
     @classmethod
     def read(cls, text: str) -> "Trust":
         line = next((line for line in text.splitlines() if line.startswith("log: ")), "")
-        _, _, certificate = pem.unarmor(text[text.index("-----BEGIN") :].encode())
+        begin = text.find("-----BEGIN CERTIFICATE-----")
+        if not line or begin < 0:
+            raise ValueError("no key of a log" if begin >= 0 else "no certificate")
+        _, _, certificate = pem.unarmor(text[begin:].encode())
         return cls(certificate=certificate, log=note.verifier(line.removeprefix("log: ")))
 
 

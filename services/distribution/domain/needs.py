@@ -100,7 +100,7 @@ def campaign_name(typed: str) -> str:
     """Read the name of a campaign as people write it, `Hiver 2026`: it stands in addresses, topics' streams and tables as `hiver-2026`."""
     plain = unicodedata.normalize("NFKD", typed).encode("ascii", "ignore").decode().lower()
     name = "-".join(re.findall(r"[a-z0-9]+", plain))
-    if not name or len(name) > 40:
+    if not name or len(name) > 40 or "\ufffd" in typed:  # what could not be decoded is another name than what is left of it
         raise Malformed("campaign_unreadable")
     return name
 

@@ -32,6 +32,12 @@ def own(who: Visitor) -> Structure:
     return who.structure
 
 
+def still(who: Visitor, shown: object) -> None:
+    """Refuse a form that was shown to another structure: another tab may have opened another space since."""
+    if shown != (who.structure.id if who.structure else ""):
+        raise Refused("structure_changed", structure=who.structure.name if who.structure else "")
+
+
 @router.get("/")
 async def home(request: Request, desk: At, who: Guest, noted: str = "") -> Response:
     """Show a structure what is given to it; the staff has its board."""
@@ -99,11 +105,16 @@ async def needs_signed_in(request: Request, desk: At, who: Guest) -> Response:
 
 @router.post("/besoins", dependencies=[Depends(same_origin)])
 async def express_signed_in(request: Request, desk: At, who: Guest) -> Response:
-    """Take the answer of a structure that is signed in."""
+    """Take the answer of a structure that is signed in, to the campaign that it was shown."""
     structure = own(who)
+    posted = await request.form()
+    still(who, posted.get("pour"))
     async with desk.read() as tx:
         asked = await store.needs_of(tx, structure.id)
-    return await take(request, desk, who, structure, asked[0] if asked else needs.Need(campaign=needs.STANDING))
+    shown = next((need for need in asked if need.campaign == posted.get("campagne")), None)
+    if shown is None and (asked or posted.get("campagne") != needs.STANDING):
+        raise Refused("campaign_changed")
+    return await take(request, desk, who, structure, shown or needs.Need(campaign=needs.STANDING))
 
 
 @router.get("/besoins/{token}")

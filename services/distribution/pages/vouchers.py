@@ -15,7 +15,7 @@ from services.distribution.domain import vouchers
 from services.distribution.domain.offers import day
 from services.distribution.domain.places import Structure
 from services.distribution.pages.door import Guest, Visitor
-from services.distribution.pages.home import TYPES
+from services.distribution.pages.home import TYPES, still
 from shared.errors import Coded, Malformed, NotYet
 from shared.http import At
 from shared.ui import same_origin
@@ -56,8 +56,10 @@ async def give(
     type: Annotated[str, Form(max_length=20)] = "",  # noqa: A002 - the name of the field
     jusqu_au: Annotated[str, Form(max_length=20)] = "",
     structure: Annotated[str, Form(max_length=40)] = "",
+    pour: Annotated[str, Form(max_length=40)] = "",
 ) -> Response:
     """Give a voucher and show its code. The form carries the request's number: sent twice, it is one voucher."""
+    still(who, pour)
     typed = {"type": type, "jusqu_au": jusqu_au, "structure": structure}
     errors: dict[str, str] = {}
     kind = next((known for known in TYPES if known == type), None)
