@@ -275,15 +275,20 @@ async def overtaken(site: Site) -> Story:
 
 
 @pytest.mark.browser
-async def test_the_page_of_the_staff_is_sound(tab: Page, outrun: Site, tmp_path: Path) -> None:
+async def test_the_page_of_the_staff_is_sound(tab: Page, outrun: Site) -> None:
     role = outrun.service.state["doors"].sign("staff")
     await tab.context.add_cookies([{"name": COOKIE, "value": role, "url": outrun.url}])
     assert await faults(tab, f"{outrun.url}/certs/ecarts") == []
-    await overtaken(outrun)
-    for path in ("ecarts", "journal"):
-        for width in (1200, 360):
-            assert await faults(tab, f"{outrun.url}/certs/{path}") == []
-            await screenshot(tab, "", tmp_path / "shots" / f"{path}-{width}.png", width)
+    told_of, waits = await overtaken(outrun), Story()
+    await hear(outrun.desk, waits, erased=["1"])
+    await fact(outrun.desk, waits.device("2"), waits.arrived("2"))
+    for name, path in (
+        ("drifts", "ecarts"),
+        ("begun", "ecarts?noted=etabli"),
+        ("log", "journal"),
+        ("doubted", f"verifier?numero={told_of.number}"),
+    ):
+        assert await pictured(tab, f"{outrun.url}/certs/{path}", f"certs-staff-{name}") == [], name
 
 
 @pytest_asyncio.fixture(loop_scope="session")
