@@ -223,7 +223,11 @@ def take_file(spool: Spool, path: Path, consignment: str, device: str) -> None:
 def take_folder(spool: Spool, folder: Path, seen: set[tuple[str, int, int]]) -> None:
     """Take what is new in <consignment>/<device>/<file>; what may still be written waits for the next look."""
     for path in sorted(folder.glob("*/*/*")):
-        at = path.stat()
+        try:
+            at = path.stat()
+        except OSError as error:  # a link to nothing, or taken away meanwhile: the others go on
+            print(f"{path} ne se lit pas ({error.strerror}). Laissé de côté.")
+            continue
         place = (str(path), at.st_mtime_ns, at.st_size)
         if path.is_file() and place not in seen and time.time() - at.st_mtime > SETTLED_S:
             take_file(spool, path, path.parent.parent.name, path.parent.name)
@@ -291,7 +295,20 @@ def main(arguments: list[str]) -> int:
     except KeyError as error:
         print(f"Donnez {error.args[0]} dans l'environnement.")
         return 1
-    except (Wrong, OSError, UnicodeDecodeError) as error:
+    except sqlite3.DatabaseError as error:
+        print(
+            f"{env.get('MAILLON_SPOOL', 'bench.sqlite')} n'est pas un fichier d'envois ({error}). Nommez-en un autre (MAILLON_SPOOL)."
+        )
+        return 1
+    except RecursionError:
+        print("Ce fichier est imbriqué trop profondément pour être un message. Rien n'a été pris.")
+        return 1
+    except UnicodeError as error:
+        print(
+            f"Ce texte n'est pas de l'UTF-8 ({error.reason if isinstance(error, UnicodeDecodeError | UnicodeEncodeError) else error})."
+        )
+        return 1
+    except (Wrong, OSError, ValueError) as error:
         print(error)
         return 1
     return 0

@@ -47,12 +47,20 @@ def judge_cases(folders: list[Path]) -> int:
     for folder in folders:
         try:
             case = yaml.safe_load((folder / "case.yaml").read_text("utf-8"))
-            files = {name: original(folder / name) for name in case["files"]}
+            files = {name: original(inside(folder, name)) for name in case["files"]}
             print(json.dumps(cases.judged(case, files, policy), ensure_ascii=False), flush=True)
-        except (OSError, KeyError, TypeError, ValueError, yaml.YAMLError) as error:
+        except (OSError, KeyError, TypeError, ValueError, RecursionError, yaml.YAMLError) as error:
             print(f"{folder}: no case to judge: {error!r}", file=sys.stderr)
             status = 2
     return status
+
+
+def inside(folder: Path, name: str) -> Path:
+    """A file of the case: what stands elsewhere is none of it. Raises ValueError."""
+    file = folder / name
+    if not file.resolve().is_relative_to(folder.resolve()):
+        raise ValueError(f"{name}: not in the folder of the case")
+    return file
 
 
 def original(file: Path) -> bytes:

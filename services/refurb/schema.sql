@@ -138,6 +138,7 @@ CREATE TABLE media (
     admitted jsonb NOT NULL,
     disputed jsonb NOT NULL,
     runs jsonb NOT NULL,
+    housed jsonb NOT NULL,
     CONSTRAINT media_check CHECK (((holder IS NULL) = (holder_ref = ''::text))),
     CONSTRAINT media_check1 CHECK (((holder IS NOT NULL) OR (disputed = '[]'::jsonb))),
     CONSTRAINT media_serial_check CHECK ((serial <> ''::text))

@@ -239,6 +239,14 @@ class MediumRemoved(Event):
     to_device_ref: str | None = None
 
 
+class AuditWithdrawn(Event):
+    """Somebody looked: a medium that its audit names, or one that waits for its arrival, is in another device. It must be audited again."""
+
+    type: ClassVar[str] = "refurb.audit_withdrawn.v1"
+
+    serial: str
+
+
 class WarrantyRepairBegun(Event):
     """A sold device is here to be repaired, and stays its owner's."""
 
@@ -354,6 +362,7 @@ DeviceEvent = (
     | DeviceLost
     | DeviceFound
     | MediumRemoved
+    | AuditWithdrawn
     | WarrantyRepairBegun
     | WarrantyRepairEnded
 )

@@ -26,10 +26,13 @@ from services.refurb.domain.holding import (
     Span,
     medium_stream,
 )
+from services.refurb.reactions.claims import spans
 from services.refurb.reactions.names import device_stream
 from shared import consumer
 from shared.audit import fold_check
 from shared.db import transaction
+from shared.errors import Refused
+from shared.events.refurb import ErasureRun
 from shared.ui import fr
 from tests.refurb.conftest import Scene
 from tests.refurb.samples import NOW
@@ -54,7 +57,7 @@ def named(place: Place) -> NameMedium:
 
 def claimed(place: Place, start: timedelta, end: timedelta) -> ClaimRuns:
     span = Span(started_at=NOW + start, ended_at=NOW + end)
-    return ClaimRuns(id=ID, serial="S-1", device_id=place.device_id, spans=(span,))
+    return ClaimRuns(id=ID, serial="S-1", device_id=place.device_id, refurbisher=place.refurbisher, spans=(span,))
 
 
 def test_a_medium_is_in_one_device_until_it_leaves_it() -> None:
@@ -75,16 +78,42 @@ def left(state: Any) -> Any:
 
 def test_two_devices_never_rest_on_runs_that_overlap() -> None:
     hours = timedelta(hours=1)
-    scene = given(MEDIUM).when(claimed(ONE, 0 * hours, 2 * hours))
+    scene = given(MEDIUM, NAMED).when(claimed(ONE, 0 * hours, 2 * hours))
     scene = scene.then(RunsClaimed(serial="S-1", device_id=ONE.device_id, spans=(SPAN,)))
     scene.when(claimed(ONE, 0 * hours, 2 * hours)).then()
     second = timedelta(seconds=1)
     for start, end in ((second, 2 * hours + second), (hours, hours), (-hours, 3 * hours), (2 * hours, 2 * hours)):
         scene.when(claimed(OTHER, start, end)).refuses("run_overlaps", where="/log", medium="S-1")
     later = Span(started_at=NOW + 2 * hours, ended_at=NOW + 3 * hours)
-    scene.when(claimed(OTHER, 2 * hours, 3 * hours)).then(
-        RunsClaimed(serial="S-1", device_id=OTHER.device_id, spans=(later,)),
+    said = RunsClaimed(serial="S-1", device_id=OTHER.device_id, spans=(later,))
+    scene.when(claimed(OTHER, 2 * hours, 3 * hours)).refuses("medium_elsewhere")
+    assert MEDIUM.decide(left(scene.state), claimed(OTHER, 2 * hours, 3 * hours)) == [said]
+
+
+def test_a_report_about_a_medium_that_was_never_there_keeps_nobody_out() -> None:
+    hours = timedelta(hours=1)
+    far = RunsClaimed(serial="S-1", device_id=ELSEWHERE.device_id, spans=(SPAN,))
+    scene = given(MEDIUM).when(claimed(ELSEWHERE, 0 * hours, 2 * hours)).then(far).when(named(ONE)).then(NAMED)
+    own = RunsClaimed(serial="S-1", device_id=ONE.device_id, spans=(SPAN,))
+    scene = scene.when(claimed(ONE, 0 * hours, 2 * hours)).then(own)
+    with pytest.raises(Refused, match="run_overlaps"):  # nor does it come in by the back door, when the medium has left
+        MEDIUM.decide(left(scene.state), named(ELSEWHERE))
+
+
+def test_what_is_in_another_device_is_not_claimed_and_two_media_of_one_number_have_their_own_runs() -> None:
+    hours = timedelta(hours=1)
+    scene = given(MEDIUM, NAMED)
+    scene.when(claimed(OTHER, 0 * hours, hours)).refuses("medium_elsewhere", where="/log", medium="S-1", device="l'appareil PE-1")
+    scene.when(claimed(ELSEWHERE, 0 * hours, hours)).refuses(
+        "medium_elsewhere", where="/log", medium="S-1", device="un autre appareil"
     )
+    both = given(MEDIUM, NAMED, DISPUTED, DisputeSettled(place=OTHER, shared=True))
+    ran = RunsClaimed(serial="S-1", device_id=ONE.device_id, spans=(SPAN,))
+    same = RunsClaimed(serial="S-1", device_id=OTHER.device_id, spans=(SPAN,))
+    both = both.when(claimed(ONE, 0 * hours, 2 * hours)).then(ran)
+    both.when(claimed(OTHER, 0 * hours, 2 * hours)).then(same)
+    both.when(claimed(ELSEWHERE, 0 * hours, hours)).refuses("run_overlaps")
+    both.when(claimed(ELSEWHERE, 2 * hours, 3 * hours)).refuses("medium_elsewhere")
 
 
 def test_staff_settle_what_two_devices_name() -> None:
@@ -195,6 +224,67 @@ async def test_staff_say_where_a_disputed_medium_is(scene: Scene, monkeypatch: p
     await scene.accepted("device_audited", audit)
     assert (await scene.say("medium_erased", {**other, "log": relabelled("d01", serial) + "\n"}))["outcome"] == "rejected"
     await sound(scene)
+
+
+async def test_one_disk_that_staff_moved_never_makes_its_old_device_ready(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The old device was lost while it was ready. Found again, it must be audited again, and its audit finds the disk elsewhere."""
+    monkeypatch.setattr(consumer, "PATIENCE", timedelta(seconds=0))
+    serial = uuid4().hex[:12].upper()
+    first = {"consignment_id": str(await ready(scene, "PERDU-1", serial)), "device_ref": "PERDU-1"}
+    await scene.accepted("device_lost", {**first, "reason": "not_found"})
+    other = await begun(scene, "PERDU-2")
+    audit = {"media": [disk(serial)], **AUDIT}
+    assert (await scene.say("device_audited", {**other, **audit}))["faults"] == [("/media", "medium_elsewhere")]
+    await moved(scene, serial, "PERDU-2")
+    await scene.accepted("device_audited", {**other, **audit})
+    later = shifted(relabelled("d01", serial), timedelta(days=1))
+    await scene.accepted("medium_erased", {**other, "log": later})
+    await scene.accepted("device_finished", other)
+    await scene.accepted("device_found", first)
+    assert (await scene.say("device_finished", first))["faults"] == [("/device_ref", "device_not_audited")]
+    assert (await scene.say("device_audited", {**first, **audit}))["faults"] == [("/media", "medium_elsewhere")]
+    assert await scene.count("devices", "status = 'ready' AND audit -> 'media' @> $1", f'[{{"serial": "{serial}"}}]') == 1
+    async with scene.site.client(staff=True) as staff:
+        page = (await staff.get(f"/refurb/appareils/{device_stream('trira', 'PERDU-1')}")).text
+        assert fr("À auditer de nouveau") in page
+    await sound(scene)
+
+
+async def test_what_nobody_announced_takes_no_medium_and_a_report_alone_keeps_nobody_out(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another workshop tells of a disk in a device that it never announced, before its owner can."""
+    monkeypatch.setattr(consumer, "PATIENCE", timedelta(seconds=0))
+    serial = uuid4().hex[:12].upper()
+    squat = {"consignment_id": str(await scene.assigned()), "device_ref": "JAMAIS-1"}
+    audit, log = {"media": [disk(serial)], **AUDIT}, relabelled("d01", serial)
+    assert (await scene.say("device_audited", {**squat, **audit}))["faults"] == [("/device_ref", "device_not_received")]
+    await scene.accepted("medium_erased", {**squat, "log": shifted(log, timedelta(minutes=-1))})
+    owner = await begun(scene, "JAMAIS-2")
+    await scene.accepted("device_audited", {**owner, **audit})
+    await scene.accepted("medium_erased", {**owner, "log": log})
+    await scene.accepted("device_finished", owner)
+    await scene.accepted("device_received", {**squat, "device_type": "laptop", "maker": "Exempla"})
+    assert (await scene.say("device_audited", {**squat, **audit}))["faults"] == [("/media", "medium_elsewhere")]
+    await sound(scene)
+
+
+def test_a_run_of_weeks_is_a_wrong_date() -> None:
+    def of(days: int) -> ErasureRun:
+        return ErasureRun(serial="S-1", tool="nwipe", outcome="completed", started_at=NOW, ended_at=NOW + timedelta(days=days))
+
+    assert len(spans([of(13)], ONE, "/log")) == 1
+    with pytest.raises(Refused, match="erasure_too_long"):
+        spans([of(15)], ONE, "/log")
+
+
+async def moved(scene: Scene, serial: str, ref: str) -> None:
+    """Staff say that the medium is in `ref`, and no more where it was. The page that follows can be read."""
+    address = f"/refurb/supports/{serial}"
+    async with scene.site.client(staff=True) as staff:
+        data = {"device_id": str(device_stream("trira", ref)), "how": "moved"}
+        assert (await staff.post(address, data=data)).status_code == 303
+        assert fr("C'est réglé") in (await staff.get(f"{address}?dit=regle")).text
 
 
 async def test_media_from_before_get_a_place_and_what_two_devices_name_is_disputed(scene: Scene) -> None:

@@ -51,6 +51,8 @@ def heard(serial: str, kind: str, data: Mapping[str, Any], *, inside: bool) -> t
     if kind == "refurb.device_audited.v1":
         named = any(medium.get("serial") == serial for medium in data["media"])
         return ({"what": "seen"} if named and not inside else None), named
+    if kind == "refurb.audit_withdrawn.v1":
+        return None, inside and data["serial"] != serial
     of_it = (data.get("medium") or {}).get("serial") == serial
     if kind == "refurb.medium_removed.v1" and of_it:
         return {"what": f"to_{data['to']}", "detail": data.get("to_device_ref") or ""}, False

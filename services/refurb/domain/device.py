@@ -10,6 +10,7 @@ from services.refurb.domain import grading
 from services.refurb.domain.judge import Policy
 from shared.events.base import Category, DeviceType, Medium, MethodClass
 from shared.events.refurb import (
+    AuditWithdrawn,
     DeviceAudited,
     DeviceEvent,
     DeviceFound,
@@ -164,6 +165,14 @@ class RemoveMedium:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WithdrawAudit:
+    """Staff say that a medium which it names is in another device. Travels with the word that settles where that is."""
+
+    id: UUID
+    serial: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HandOverDevice:
     """A person has it."""
 
@@ -186,6 +195,7 @@ Command = (
     | BeginWarrantyRepair
     | EndWarrantyRepair
     | RemoveMedium
+    | WithdrawAudit
 )
 
 
@@ -296,7 +306,15 @@ def taken_back(device: Device, event: DeviceTakenBack) -> Device:
     return replace(open_again, audit=None, evidence=(), spent=spent, returns=device.returns + 1, fault=None)
 
 
-def moved(device: Device, event: DeviceLost | DeviceFound | MediumRemoved | WarrantyRepairBegun | WarrantyRepairEnded) -> Device:
+def names(audited: DeviceAudited | None, serial: str) -> bool:
+    """Whether an audit names the medium of that number."""
+    return audited is not None and any(medium.serial == serial for medium in audited.media)
+
+
+Moved = DeviceLost | DeviceFound | MediumRemoved | AuditWithdrawn | WarrantyRepairBegun | WarrantyRepairEnded
+
+
+def moved(device: Device, event: Moved) -> Device:
     """The device after it, or a medium of it, went somewhere."""
     match event:
         case DeviceLost(reason=reason):
@@ -317,6 +335,9 @@ def moved(device: Device, event: DeviceLost | DeviceFound | MediumRemoved | Warr
                 removed=(*device.removed, event),
                 spent=(*device.spent, *gone),
             )
+        case AuditWithdrawn(serial=serial):
+            audited = None if names(device.audit, serial) else device.audit
+            return replace(device, audit=audited, held=tuple(h for h in device.held if not names(h.audited, serial)))
         case WarrantyRepairBegun(fault=fault):
             return replace(device, status="in_repair", fault=fault)
         case WarrantyRepairEnded():

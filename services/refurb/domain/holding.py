@@ -99,6 +99,7 @@ class ClaimRuns:
     id: UUID
     serial: str
     device_id: UUID
+    refurbisher: str
     spans: tuple[Span, ...]
 
 
@@ -127,6 +128,7 @@ HoldingEvent = MediumNamed | RunsClaimed | MediumDisputed | DisputeSettled
 class Holding:
     """What is kept of a medium. `admitted`: devices that may name it beside its holder, since people looked and found two media.
 
+    `housed`: devices that it ever was in. Only their runs keep others out: a report alone shows nobody that the medium is there.
     `left`: the holder's present audit no longer names it. It is read beside the state, in the same moment, and is none of it: no event
     makes it, no column keeps it.
     """
@@ -138,11 +140,17 @@ class Holding:
     admitted: tuple[UUID, ...] = ()
     disputed: tuple[Place, ...] = ()
     runs: tuple[Served, ...] = ()
+    housed: tuple[UUID, ...] = ()
     left: bool = field(default=False, compare=False)
 
     def held_from(self, device_id: UUID) -> bool:
         """Whether another device has it, so that this one cannot."""
         return self.holder not in {None, device_id} and not self.left and device_id not in self.admitted
+
+    def runs_elsewhere(self, device_id: UUID) -> list[Span]:
+        """What ran while it was in another device. Where two media bear one number, each has its own runs."""
+        apart = {device_id, *(self.admitted if device_id in self.admitted else ())}
+        return [served.span for served in self.runs if served.device_id in self.housed and served.device_id not in apart]
 
     def holder_told(self, refurbisher: str | None) -> str:
         """The device that has it, as this workshop may be told: another workshop's is not named."""
@@ -171,18 +179,24 @@ def name(holding: Holding, serial: str, place: Place) -> list[HoldingEvent]:
     """The word that it left the other device may still be on its way."""
     if holding.held_from(place.device_id):
         raise NotYet("medium_elsewhere", where="/media", medium=serial, device=holding.holder_told(place.refurbisher))
+    mine = [served.span for served in holding.runs if served.device_id == place.device_id]
+    if any(span.meets(other) for span in mine for other in holding.runs_elsewhere(place.device_id)):
+        raise Refused("run_overlaps", where="/media", medium=serial)
     here = not holding.left and place.device_id in {holding.holder, *holding.admitted}
     return [] if here else [MediumNamed(serial=serial, place=place)]
 
 
 def claim(holding: Holding, command: ClaimRuns) -> list[HoldingEvent]:
-    """First come, first served; the same device may send its report again."""
-    others = [served.span for served in holding.runs if served.device_id != command.device_id]
+    """First come, first served; the same device may send its report again. What is in another device is not this one's to claim."""
+    others = holding.runs_elsewhere(command.device_id)
     if any(span.meets(other) for span in command.spans for other in others):
         raise Refused("run_overlaps", where="/log", medium=command.serial)
-    known = {served.span for served in holding.runs}
+    if holding.held_from(command.device_id):
+        device = holding.holder_told(command.refurbisher)
+        raise NotYet("medium_elsewhere", where="/log", medium=command.serial, device=device)
+    known = {served.span for served in holding.runs if served.device_id == command.device_id}
     new = tuple(span for span in command.spans if span not in known)
-    if len(holding.runs) + len(new) > MOST:
+    if len(known) + len(new) > MOST:
         raise Refused("too_many_reports", most=MOST)
     return [RunsClaimed(serial=command.serial, device_id=command.device_id, spans=new)] if new else []
 
@@ -202,7 +216,8 @@ def evolve(holding: Holding, event: HoldingEvent) -> Holding:
                 return held(holding, place)
             both = {holding.holder, place.device_id, *holding.admitted} - {None}
             rest = tuple(p for p in holding.disputed if p != place)
-            return replace(holding, admitted=tuple(sorted(i for i in both if i)), disputed=rest)
+            housed = tuple(dict.fromkeys((*holding.housed, place.device_id)))
+            return replace(holding, admitted=tuple(sorted(i for i in both if i)), disputed=rest, housed=housed)
         case _:
             assert_never(event)
 
@@ -214,6 +229,7 @@ def held(holding: Holding, place: Place) -> Holding:
         holder=place.device_id,
         holder_ref=place.device_ref,
         refurbisher=place.refurbisher,
+        housed=tuple(dict.fromkeys((*holding.housed, place.device_id))),
         disputed=tuple(p for p in holding.disputed if p.device_id != place.device_id),
         left=False,
     )

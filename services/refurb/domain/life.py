@@ -24,6 +24,7 @@ from services.refurb.domain.device import (
     RepairDevice,
     ScrapDevice,
     TakeBackDevice,
+    WithdrawAudit,
     evolve,
     run_name,
     spent_by,
@@ -55,7 +56,7 @@ GB = 1_000_000_000
 
 def decide(device: Device, command: Command) -> list[DeviceEvent]:
     """Say what happens, or refuse. A command already carried out yields no event."""
-    if isinstance(command, HandOverDevice):
+    if isinstance(command, HandOverDevice | WithdrawAudit):
         return move(device, command)
     if device.consignment_id not in {None, command.consignment_id}:
         raise Refused("device_of_another_consignment", where="/consignment_id")
@@ -63,12 +64,11 @@ def decide(device: Device, command: Command) -> list[DeviceEvent]:
         case ReceiveDevice():
             return receive(device, command)
         case AuditDevice(audited=audited, policy=policy):
-            if device.status == "expected":
-                return hold(device, command, audited=audited)
+            received(device)  # what nobody announced takes no medium from anybody
             return audit(device, audited, policy)
         case FileEvidence(filed=filed, policy=policy):
             if device.status == "expected":
-                return hold(device, command, filed=filed)
+                return hold(device, command)
             return file(device, filed, policy)
         case RepairDevice(parts=parts):
             received(device)
@@ -126,14 +126,9 @@ def receive(device: Device, command: ReceiveDevice) -> list[DeviceEvent]:
     return events
 
 
-def hold(
-    device: Device,
-    command: AuditDevice | FileEvidence,
-    *,
-    audited: DeviceAudited | None = None,
-    filed: EvidenceFiled | None = None,
-) -> list[DeviceEvent]:
-    held = ReportHeld(refurbisher=command.refurbisher, consignment_id=command.consignment_id, audited=audited, filed=filed)
+def hold(device: Device, command: FileEvidence) -> list[DeviceEvent]:
+    """Keep a report until its device comes."""
+    held = ReportHeld(refurbisher=command.refurbisher, consignment_id=command.consignment_id, filed=command.filed)
     if held in device.held:
         return []
     if len(device.held) >= MOST_REPORTS:

@@ -10,9 +10,12 @@ from services.refurb.domain.device import (
     HandOverDevice,
     LoseDevice,
     TakeBackDevice,
+    WithdrawAudit,
+    names,
 )
 from shared.errors import NotYet, Refused
 from shared.events.refurb import (
+    AuditWithdrawn,
     DeviceEvent,
     DeviceFound,
     DeviceHandedOver,
@@ -22,7 +25,7 @@ from shared.events.refurb import (
     WarrantyRepairEnded,
 )
 
-Move = LoseDevice | FindDevice | TakeBackDevice | BeginWarrantyRepair | EndWarrantyRepair | HandOverDevice
+Move = WithdrawAudit | LoseDevice | FindDevice | TakeBackDevice | BeginWarrantyRepair | EndWarrantyRepair | HandOverDevice
 
 
 def received(device: Device) -> None:
@@ -41,6 +44,8 @@ def open_(device: Device) -> None:
 
 def move(device: Device, command: Move) -> list[DeviceEvent]:
     """Say what happens, or refuse. A command already carried out yields no event."""
+    if isinstance(command, WithdrawAudit):
+        return withdraw(device, command.serial)
     received(device)
     match command:
         case HandOverDevice():
@@ -62,6 +67,15 @@ def move(device: Device, command: Move) -> list[DeviceEvent]:
             return [WarrantyRepairEnded(sale_id=device.sale_id, outcome=outcome)]
         case _:
             assert_never(command)
+
+
+def withdraw(device: Device, serial: str) -> list[DeviceEvent]:
+    """One that is in the workshop or in the stock says itself that a medium left it: there it can be looked at."""
+    if not (names(device.audit, serial) or any(names(held.audited, serial) for held in device.held)):
+        return []
+    if device.status in {"received", "ready"}:
+        raise Refused("medium_not_out", device=device.device_ref)
+    return [AuditWithdrawn(serial=serial)]
 
 
 def sold(device: Device) -> Device:

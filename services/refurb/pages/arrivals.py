@@ -255,4 +255,4 @@ async def places(request: Request, desk: At, who: Speaks) -> Response:
 
 def whole(text: str) -> bool:
     """Whether it is a number that the contract takes."""
-    return text.isascii() and text.isdigit() and int(text) <= MOST
+    return text.isascii() and text.isdigit() and len(text) <= len(str(MOST)) and int(text) <= MOST

@@ -57,6 +57,7 @@ STEPS: Mapping[str, tuple[str, str]] = {
     "refurb.device_lost.v1": ("cut", "Introuvable"),
     "refurb.device_found.v1": ("done", "Retrouvé"),
     "refurb.medium_removed.v1": ("done", "Support retiré"),
+    "refurb.audit_withdrawn.v1": ("cut", "À auditer de nouveau"),
     "refurb.warranty_repair_begun.v1": ("done", "Revenu pour réparation sous garantie"),
     "refurb.warranty_repair_ended.v1": ("done", "Rendu à son propriétaire"),
     "refurb.device_handed_over.v1": ("done", "Vendu"),
@@ -316,6 +317,8 @@ def detail(reasons: Mapping[str, str], parts: Mapping[str, str], kind: str, data
             return "Réparé" if data["outcome"] == "repaired" else "Non réparable"
         case "refurb.medium_removed.v1":
             return f"{data['medium'].get('serial') or ''}, {REMOVED_TO[data['to']]} {data.get('to_device_ref') or ''}".strip()
+        case "refurb.audit_withdrawn.v1":
+            return f"Le support {data['serial']} est dans un autre appareil"
         case "refurb.evidence_filed.v1":
             return str(data["tool"])
         case _:

@@ -10,10 +10,13 @@ from fastapi.exceptions import HTTPException
 from fastapi.responses import RedirectResponse
 
 from services.refurb.domain.chain import Link, chain
+from services.refurb.domain.device import WithdrawAudit
 from services.refurb.domain.holding import Holding, SettleDispute
 from services.refurb.pages import Looks, Visitor, show
-from services.refurb.store import DEVICES, boards, rows
+from services.refurb.store import boards, rows
+from shared.aggregate import Command
 from shared.desk import Desk
+from shared.errors import Refused
 from shared.http import At
 from shared.ui import same_origin
 from shared.ui.access import Denied
@@ -56,16 +59,21 @@ async def settle(
         raise Denied("not_allowed")
     async with desk.read() as tx:
         found = await boards.holding(tx, serial)
-        holder = (await DEVICES.load(tx, [found[1].holder])) if found and found[1].holder else {}
     if found is None:
         raise HTTPException(404)
     if how not in {"moved", "shared"}:
         return await page(desk, request, who, serial, 422, errors={"how": "Choisissez une des deux réponses."})
-    still = [row for row in holder.values() if row.state.status in {"received", "ready"}]
-    if how == "moved" and still:
+    settling: list[Command] = [SettleDispute(id=found[0], device_id=device_id, shared=how == "shared")]
+    holder = found[1].holder
+    if how == "moved" and holder not in {None, device_id}:  # in one transaction: its audit must not make it ready later
+        settling.append(WithdrawAudit(id=holder, serial=found[1].serial))
+    try:
+        await desk.carry_out(settling)
+    except Refused as error:
+        if error.code != "medium_not_out":
+            raise
         wrong = f"{found[1].holder_ref} n'est pas encore sorti de l'atelier : demandez-lui de dire que le support en est parti."
         return await page(desk, request, who, serial, 422, errors={"how": wrong})
-    await desk.carry_out([SettleDispute(id=found[0], device_id=device_id, shared=how == "shared")])
     return RedirectResponse(f"/refurb/supports/{quote(serial, safe='')}?dit=regle", 303)
 
 
@@ -86,7 +94,7 @@ async def page(
         kept = await boards.holding(tx, serial[:200])
     held = kept[1] if kept else Holding()
     disputes = [place for place in held.disputed if who.refurbisher in {None, place.refurbisher}]
-    if not found and not disputes:
+    if not found and not disputes and (kept is None or who.refurbisher is not None):
         raise HTTPException(404)
     here = [device.device_ref for _, device in found if device.audit and any(m.serial == serial for m in device.audit.media)]
     devices = {device_id: device.device_ref for device_id, device in found} | {p.device_id: p.device_ref for p in disputes}

@@ -18,14 +18,15 @@ from services.refurb.domain.judge import CLOCKS_DIFFER, Policy
 from services.refurb.domain.readers.facts import Hardware, Unreadable, Unusable
 from services.refurb.domain.readers.hardware import serial
 from services.refurb.domain.readers.recognise import read
+from services.refurb.reactions.claims import disputed, place, spans
 from services.refurb.reactions.house import Consignments
 from services.refurb.reactions.names import device_stream, expected_stream
 from shared.aggregate import Command
 from shared.consumer import Reaction, Reactions
-from shared.errors import Coded, NotYet, Refused
+from shared.errors import NotYet, Refused
 from shared.events import partner
 from shared.events.base import Event, Medium, stream_id
-from shared.events.refurb import DeviceAudited, ErasureRun, EvidenceFiled
+from shared.events.refurb import DeviceAudited, EvidenceFiled
 from shared.message import Message
 
 
@@ -207,7 +208,7 @@ class Partners:
         return [
             check(message, said),
             *(consignment.ClaimEvidence(id=claimed, device_id=stream) for claimed in claims),
-            *spans(filed.runs, stream),
+            *spans(filed.runs, place(message, said.device_ref), where),
             device.FileEvidence(
                 id=stream, refurbisher=message.cell, consignment_id=said.consignment_id, filed=filed, policy=self.policy
             ),
@@ -298,32 +299,6 @@ def of_device(message: Message, said: partner.OfDevice, *commands: Command) -> S
     """Check the message's key and consignment, carry the commands out, and answer."""
     keyed(message, said.device_ref)
     return [check(message, said), *commands, accept(message, said.device_ref)]
-
-
-def place(message: Message, device_ref: str) -> holding.Place:
-    return holding.Place(
-        device_id=device_stream(message.cell, device_ref), device_ref=device_ref.strip(), refurbisher=message.cell
-    )
-
-
-def spans(runs: Sequence[ErasureRun], device_id: UUID) -> list[Command]:
-    """Claim when each medium of a report was worked on. A number that is none names no medium."""
-    found: dict[str, list[holding.Span]] = {}
-    for run in runs:
-        ends = [moment for moment in (run.started_at, run.ended_at) if moment]
-        if ends and (name := serial(run.serial)):
-            found.setdefault(name, []).append(holding.Span(started_at=min(ends), ended_at=max(ends)))
-    return [
-        holding.ClaimRuns(id=medium_stream(name), serial=name, device_id=device_id, spans=tuple(dict.fromkeys(found[name])))
-        for name in sorted(found)
-    ]
-
-
-def disputed(message: Message, error: Exception, device_ref: str | None) -> list[Command]:
-    """What a refused audit leaves for people: a medium that two devices name."""
-    if not isinstance(error, Coded) or error.code != "medium_elsewhere" or device_ref is None:
-        return []
-    return [holding.DisputeMedium(id=medium_stream(str(error.detail["medium"])), place=place(message, device_ref))]
 
 
 def device_lost(message: Message, said: partner.DeviceLost) -> Sequence[Command]:
