@@ -79,9 +79,9 @@ async def test_keys_are_wrapped_anew_and_the_forgotten_do_not_return_with_old_on
         b"\xff\xfe": "is not text; give the list as `maillon vault forgotten` prints it",
         None: "cannot be read (No such file or directory)",
     }
-    for content, said in unusable.items():
+    for content, why in unusable.items():
         apart.unlink()
         if content is not None:
             apart.write_bytes(content)
         wrong = await maillon("vault", "replay", "--from", apart, *where)
-        assert (wrong.code, wrong.lines) == (2, [f"{apart}: {said}"])
+        assert (wrong.code, wrong.lines) == (2, [f"{apart}: {why}"])

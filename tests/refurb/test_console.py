@@ -103,6 +103,8 @@ async def test_a_consignment_is_received_by_page_once(scene: Scene) -> None:
         form = FORM.search(page)
         assert form
         wrong = await people.post(f"/refurb/envois/{consignment}/recu", data={"counted": "douze", "id": form[1]})
+        many = await people.post(f"/refurb/envois/{consignment}/recu", data={"counted": "9" * 5000, "id": form[1]})
+        assert many.status_code == 422
         assert (wrong.status_code, 'value="douze"' in wrong.text) == (422, True), "what was typed stays"
         for _ in range(2):
             said = await people.post(f"/refurb/envois/{consignment}/recu", data={"counted": "1", "id": form[1]})

@@ -279,3 +279,41 @@ def test_of_a_file_that_is_no_file_of_messages_nothing_is_taken(tmp_path: Path, 
     )
     missing = tmp_path / "missing"
     assert run(env, "say", str(missing)) == (1, f"[Errno 2] No such file or directory: '{missing}'\n")
+
+
+def test_what_cannot_be_read_is_named_and_the_others_go_on(tmp_path: Path) -> None:
+    env = environment(tmp_path, "http://127.0.0.1:1")
+    folder = tmp_path / "in" / "c" / "d"
+    folder.mkdir(parents=True)
+    (folder / "gone.log").symlink_to(tmp_path / "nothing")
+    (folder / "good.log").write_text("nwipe", "utf-8")
+    os.utime(folder / "good.log", (0, 0))
+    code = "import sys; sys.path.insert(0, sys.argv[1]); import bench, pathlib; spool = bench.Spool(sys.argv[2]); seen = set()"
+    code += "\nbench.take_folder(spool, pathlib.Path(sys.argv[3]), seen); print(len(seen), spool.counts())"
+    arguments = [str(CLIENT.parent), env["MAILLON_SPOOL"], str(tmp_path / "in")]
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True, timeout=60)
+    assert "gone.log ne se lit pas (No such file or directory). Laissé de côté." in done.stdout
+    assert done.stdout.splitlines()[-1] == "1 {'waiting': 1}"
+
+
+@pytest.mark.parametrize(
+    "name,content,said",
+    [
+        ("deep.jsonl", b'{"type": "x", "data": ' + b"[" * 100_000, "imbriqu\u00e9 trop profond\u00e9ment"),
+        ("odd.jsonl", b'{"type": "device_received", "data": {"device_ref": "\\ud800"}}', "UTF-8"),
+        ("latin.jsonl", b"\xe9", "UTF-8"),
+    ],
+)
+def test_a_hostile_file_is_a_sentence(tmp_path: Path, name: str, content: bytes, said: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    code, told = run(environment(tmp_path, "http://127.0.0.1:1"), "say", str(tmp_path / name))
+    assert (code, said in told, len(told.splitlines())) == (1, True, 1), told
+
+
+def test_a_spool_that_is_none_and_an_address_that_is_none_are_sentences(tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("this is no database, but it is long enough to be looked at as one" * 100, "utf-8")
+    code, told = run(environment(tmp_path, "http://127.0.0.1:1", MAILLON_SPOOL=str(tmp_path / "text")), "status")
+    assert (code, "n'est pas un fichier d'envois" in told) == (1, True), told
+    for address in ("nonsense", "http://["):
+        code, told = run(environment(tmp_path, address), "send")
+        assert (code, "Traceback" in told) in {(1, False), (2, False)}, told
