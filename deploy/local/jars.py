@@ -81,7 +81,7 @@ def ensure(folder: Path = JARS, lock: Path = LOCK) -> list[Path]:
     jars = read_lock(lock)
     missing = [jar for jar in jars if not (folder / jar.file_name).exists()]
     if missing:
-        print(f"kafka: {len(missing)} jars to fetch", flush=True)
+        print(f"{lock.stem}: {len(missing)} jars to fetch", flush=True)
         command = (sys.executable, "-m", "deploy.local.jars", "--fetch", str(folder), str(lock))
         subprocess.run(command, cwd=ROOT, check=True)  # apart: a test process may not leave this machine, and jgo is heavy
     for jar in jars:
@@ -93,15 +93,15 @@ def lock_digest(lock: Path = LOCK) -> str:
     return _sha256(lock)[:16]
 
 
-def resolve(lock: Path = LOCK) -> int:
-    """Resolves the broker's jars afresh and writes the lock; answers how many there are."""
+def resolve(lock: Path = LOCK, endpoint: str = ENDPOINT, command: str = "deploy.local.jars") -> int:
+    """Resolves the jars of an endpoint afresh and writes the lock; answers how many there are."""
     from jgo.env import EnvironmentBuilder
     from jgo.maven import MavenContext
 
     with tempfile.TemporaryDirectory() as scratch:
         cache = Path(scratch) / "repository"
         context = MavenContext(repo_cache=cache)
-        environment = EnvironmentBuilder(context=context, cache_dir=Path(scratch) / "environment").from_endpoint(ENDPOINT)
+        environment = EnvironmentBuilder(context=context, cache_dir=Path(scratch) / "environment").from_endpoint(endpoint)
         wanted = {path.name for path in Path(environment.path).rglob("*.jar")}
         lines = []
         for path in cache.rglob("*.jar"):
@@ -111,7 +111,7 @@ def resolve(lock: Path = LOCK) -> int:
                 lines.append(f"{group}:{artifact}:{version} {_sha256(path)}")
         if len(lines) != len(wanted):
             raise RuntimeError(f"{len(wanted)} jars resolved, {len(lines)} found")
-    head = f"# {ENDPOINT}\n# Written by: python -m deploy.local.jars --lock\n"
+    head = f"# {endpoint}\n# Written by: python -m {command} --lock\n"
     lock.write_text(head + "\n".join(sorted(lines)) + "\n", encoding="utf-8")
     return len(lines)
 

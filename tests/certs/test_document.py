@@ -13,7 +13,7 @@ from services.certs.domain.revision import attached
 from services.certs.domain.statement import Statement, digest
 from tests.certs.samples import certify, erasure, held, medium, mixed
 
-SHA256_OF_THE_SAMPLE = "66c673483548eab7602897b99231d14a2753dc71aee3c0b1310f4244cee9cce5"
+SHA256_OF_THE_SAMPLE = "815869fbcd2095adf9cef3f5c3ef5a1e1a582af75415cc806b9dd13d0f72003d"
 """Of `mixed()` as it is laid out today: any change of template, fonts, typst or words shows here."""
 
 

@@ -34,7 +34,7 @@ def render(statement: Statement) -> bytes:
     )
     if not isinstance(made, bytes):
         raise TypeError("typst made several files")
-    return made
+    return made if made.endswith(b"\n") else made + b"\n"  # PDF/A: what is appended begins on a line of its own
 
 
 @cache
