@@ -212,9 +212,11 @@ class Issuer:
         await desk.carry_out([command], also=tables.grow)
 
     async def issue(self, desk: Desk, consignment: UUID) -> None:
-        """Sign, store, tell, and with it that the edition before is superseded. A repeat makes the same bytes, and tells nothing."""
+        """Sign, store, tell, and with it that the edition before is superseded; unless it was told. A repeat makes the same bytes."""
         async with desk.read() as tx:
             draft = await drafted(tx, consignment)
+            if draft.number and await tables.certificate(tx, draft.number) is not None:
+                return
             root, signed_note, _ = await self.proven(tx, draft)
         signed = await self.sealed(desk, draft)
         sha256 = await asyncio.to_thread(self.documents.keep, signed)

@@ -135,6 +135,27 @@ async def test_one_that_says_too_little_is_corrected_when_all_is_settled(still: 
     assert await editions(still) == {story.number: f"{story.number}-V2", f"{story.number}-V2": None}
 
 
+async def test_a_count_that_was_corrected_upwards_waits_for_the_devices_and_makes_nothing_meanwhile(
+    still: Site, press: Press, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runner = at_once(still, press)
+    story = await certified(still, runner)
+    await scene.hear(still.desk, story.arrival, story.received(3))
+    await jobs.watch(still.desk)
+    async with still.desk.read() as tx:
+        assert [drift.kind for drift in await tables.latest_drifts(tx, 10)] == ["counted"]
+        assert await tables.to_correct(tx, still.desk.now(), 10) == []
+    sealed = Issuer.sealed
+    monkeypatch.setattr(Issuer, "sealed", None)  # what is told already is not made again
+    await runner.issue(still.desk, story.consignment)
+    monkeypatch.setattr(Issuer, "sealed", sealed)
+    for event in story.erased("3"):
+        await scene.hear(still.desk, story.device("3"), event)
+    await jobs.watch(still.desk)
+    await runner.run(still.desk)
+    assert await editions(still) == {story.number: f"{story.number}-V2", f"{story.number}-V2": None}
+
+
 async def test_a_device_whose_media_changed_is_corrected_while_it_is_open_and_once_more_in_the_end(
     still: Site, press: Press
 ) -> None:

@@ -54,7 +54,9 @@ async def to_correct(tx: Tx, quiet_since: datetime, limit: int) -> list[UUID]:
         GROUP BY f.consignment_id
         HAVING min(f.noted_at) FILTER (WHERE f.certified = 'erased' AND f.now IS DISTINCT FROM 'erased') <= $1
             OR max(f.noted_at) <= $1
-               AND NOT EXISTS (SELECT FROM held h WHERE h.consignment_id = f.consignment_id AND h.outcome = 'open')
+               AND EXISTS (SELECT FROM custodies c JOIN held h USING (consignment_id)
+                           WHERE c.consignment_id = f.consignment_id AND c.reference IS NOT NULL AND c.ended IS NULL
+                           GROUP BY c.counted HAVING count(*) >= c.counted AND bool_and(h.outcome <> 'open'))
         ORDER BY f.consignment_id LIMIT $2
         """,
         quiet_since,
