@@ -137,6 +137,7 @@ class Issuer:
         async with desk.read() as tx:
             before = await drafted(tx, consignment)
             corrected = await self.corrected(tx, before, issued_at)
+            known = await tables.drifts(tx, consignment)
         if corrected is None:
             return
         statement, left = corrected
@@ -147,8 +148,6 @@ class Issuer:
             await tables.keep_statement(tx, statement.canonical)
             await tables.keep_compared(tx, consignment, await tables.facts(tx, consignment), again=True)
 
-        async with desk.read() as tx:
-            known = await tables.drifts(tx, consignment)
         drafting = DraftCertificate(id=draft_id(consignment, statement.version), statement=statement, salt=secrets.token_hex(16))
         noting = notes(consignment, statement.number, left, known, desk.now())
         await desk.carry_out([drafting, *noting], also=also)

@@ -170,8 +170,6 @@ async def drifts(request: Request, desk: At, at_home: AtHome, noted: str = "") -
         "most": SHOWN,
         "workshops": workshops,
         "noted": noted,
-        "early_title": EARLY_TITLE,
-        "early": EARLY,
     }
     return at_home.pages.render(request, "drifts.html", **known)
 

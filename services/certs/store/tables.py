@@ -24,17 +24,23 @@ FACTS = "concat_ws('.', c.version, count(h.id), sum(h.version))"
 """A consignment's facts as one word, which is another one after each event about it or about one of its devices."""
 
 
+SETTLED = "count(*) >= c.counted AND bool_and(h.outcome <> 'open')"
+"""What `domain.custody.settled` asks of the devices of a consignment that is assigned and not ended, which has one at least."""
+TOO_MUCH = "certified = 'erased' AND now IS DISTINCT FROM 'erased'"
+"""`Finding.says_too_much`."""
+
+
 async def ripe(tx: Tx, limit: int) -> list[UUID]:
     """Consignments that are settled, as `domain.custody.settled` says, and have no draft; the rule is asked again on what they hold."""
     rows = await tx.connection.fetch(
-        """
+        f"""
         SELECT c.consignment_id FROM custodies c JOIN held h USING (consignment_id)
         WHERE c.reference IS NOT NULL AND c.ended IS NULL
           AND NOT EXISTS (SELECT FROM drafts d WHERE d.consignment_id = c.consignment_id)
           AND NOT EXISTS (SELECT FROM certificates i WHERE i.consignment_id = c.consignment_id)
-        GROUP BY c.consignment_id, c.counted HAVING count(*) >= c.counted AND bool_and(h.outcome <> 'open')
+        GROUP BY c.consignment_id, c.counted HAVING {SETTLED}
         ORDER BY c.consignment_id LIMIT $1
-        """,
+        """,  # noqa: S608 our own words
         limit,
     )
     return [row["consignment_id"] for row in rows]
@@ -46,19 +52,19 @@ async def to_correct(tx: Tx, quiet_since: datetime, limit: int) -> list[UUID]:
     One that says too much counts from the first such note on, any other from the last, once every device is settled.
     """
     rows = await tx.connection.fetch(
-        """
+        f"""
         SELECT f.consignment_id FROM drifts f
         WHERE f.kind IS NOT NULL AND f.kind <> 'ended'
           AND EXISTS (SELECT FROM drafts d JOIN certificates i ON i.number = d.number AND i.superseded_by IS NULL
                       WHERE d.consignment_id = f.consignment_id)
         GROUP BY f.consignment_id
-        HAVING min(f.noted_at) FILTER (WHERE f.certified = 'erased' AND f.now IS DISTINCT FROM 'erased') <= $1
+        HAVING min(f.noted_at) FILTER (WHERE {TOO_MUCH}) <= $1
             OR max(f.noted_at) <= $1
                AND EXISTS (SELECT FROM custodies c JOIN held h USING (consignment_id)
                            WHERE c.consignment_id = f.consignment_id AND c.reference IS NOT NULL AND c.ended IS NULL
-                           GROUP BY c.counted HAVING count(*) >= c.counted AND bool_and(h.outcome <> 'open'))
+                           GROUP BY c.counted HAVING {SETTLED})
         ORDER BY f.consignment_id LIMIT $2
-        """,
+        """,  # noqa: S608 our own words
         quiet_since,
         limit,
     )
@@ -117,9 +123,7 @@ async def drifts(tx: Tx, consignment: UUID) -> dict[str, Drift]:
 async def says_too_much(tx: Tx, number: str) -> bool:
     """Whether a certificate calls data erased that no proof calls erased now: `Finding.says_too_much`."""
     found: bool = await tx.connection.fetchval(
-        """
-        SELECT EXISTS (SELECT FROM drifts WHERE number = $1 AND kind IS NOT NULL AND certified = 'erased' AND now IS DISTINCT FROM 'erased')
-        """,
+        f"SELECT EXISTS (SELECT FROM drifts WHERE number = $1 AND kind IS NOT NULL AND {TOO_MUCH})",  # noqa: S608 our own words
         number,
     )
     return found
