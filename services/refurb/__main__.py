@@ -3,12 +3,15 @@
 contract [--check]          write docs/partners/ from the code, or fail when it differs
 judge CASE_DIR…             judge labelled cases (case.yaml and its files), one line of JSON each
 grade --rules VERSION       read CSV on stdin, print it with the category as last column
+originals FOLDER            read every original of an evidence store against its hash; name what is damaged or missing
+original FOLDER SHA256      write one to stdout, as it came
 key                         make an API key for a partner and show its SHA-256
 """
 
 import argparse
 import hashlib
 import json
+import re
 import secrets
 import sys
 from pathlib import Path
@@ -19,6 +22,8 @@ from services.refurb.domain import cases, contract, gradesheet, grading, judge
 from services.refurb.domain.readers.facts import LARGEST
 from services.refurb.domain.readers.recognise import decoded
 from services.refurb.settings import DATA, RefurbSettings, document
+from services.refurb.store import Evidence
+from shared.errors import Outage
 
 PARTNERS = Path(__file__).parents[2] / "docs" / "partners"
 
@@ -83,6 +88,33 @@ def grade_rows(version: str) -> int:
     return 0
 
 
+def check_originals(folder: Path) -> int:
+    """Count what is well, and name what is not."""
+    if not folder.is_dir():
+        print(f"{folder}: no such folder; it is `evidence` in the service's MAILLON_DATA_DIR", file=sys.stderr)
+        return 2
+    well, damaged = 0, list[str]()
+    for sha256, wrong in Evidence(folder).damaged():
+        well += not wrong
+        damaged += [sha256] if wrong else []
+    print(json.dumps({"well": well, "damaged": damaged}))
+    return 1 if damaged else 0
+
+
+def write_original(folder: Path, sha256: str) -> int:
+    """Write one original to stdout."""
+    try:
+        data = Evidence(folder).fetch(sha256) if folder.is_dir() and re.fullmatch("[0-9a-f]{64}", sha256) else None
+    except Outage as error:
+        print(f"{sha256}: {error}", file=sys.stderr)
+        return 1
+    if data is None:
+        print(f"{sha256}: there is no such original in {folder}", file=sys.stderr)
+        return 2
+    sys.stdout.buffer.write(data)
+    return 0
+
+
 def tool(arguments: list[str]) -> int:
     """Run one of the tools."""
     parser = argparse.ArgumentParser(prog="python -m services.refurb", description=__doc__)
@@ -91,6 +123,10 @@ def tool(arguments: list[str]) -> int:
     words.add_parser("judge").add_argument("cases", nargs="+", type=Path)
     versions = [str(version["id"]) for version in document(DATA / "grading.yaml")["versions"]]
     words.add_parser("grade").add_argument("--rules", required=True, choices=versions)
+    words.add_parser("originals").add_argument("folder", type=Path)
+    one = words.add_parser("original")
+    one.add_argument("folder", type=Path)
+    one.add_argument("sha256")
     words.add_parser("key")
     given = parser.parse_args(arguments)
     match given.word:
@@ -100,6 +136,10 @@ def tool(arguments: list[str]) -> int:
             return judge_cases(given.cases)
         case "grade":
             return grade_rows(given.rules)
+        case "originals":
+            return check_originals(given.folder)
+        case "original":
+            return write_original(given.folder, given.sha256)
         case _:
             key = secrets.token_urlsafe(24)
             print(json.dumps({"key": key, "sha256": hashlib.sha256(key.encode()).hexdigest()}))

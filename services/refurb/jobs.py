@@ -33,7 +33,7 @@ def archivist(evidence: Evidence, every_s: float = ARCHIVE_EVERY_S) -> Callable[
         away = False
         try:
             with suppress(OSError):  # a disk that is away now is told of by whoever needs it
-                await asyncio.to_thread(evidence.opened)
+                await asyncio.to_thread(evidence.ready)
             while evidence.archive is not None:
                 try:
                     for sha256 in await asyncio.to_thread(list, evidence.to_archive()):

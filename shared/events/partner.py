@@ -161,7 +161,8 @@ class DeviceAudited(OfDevice):
 
     @model_validator(mode="after")
     def _one_of(self) -> Self:
-        if [self.media, self.snapshot, self.report, self.evidence_sha256].count(None) != 3:
+        given = (self.media, self.snapshot, self.report, self.evidence_sha256)
+        if sum(one is not None for one in given) != 1:
             fields = "media, snapshot, report, evidence_sha256"
             raise PydanticCustomError(
                 "one_of", "give one of `media`, `snapshot`, `report`, `evidence_sha256`", {"fields": fields}

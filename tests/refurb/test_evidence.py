@@ -1,15 +1,18 @@
 """Originals: on the disk before anything is said of them, whole when they are read, in the archive a moment later."""
 
 import asyncio
+import hashlib
+import json
 import os
+import sqlite3
 import stat
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
+from services.refurb.__main__ import tool
 from services.refurb.jobs import archivist
 from services.refurb.store import Evidence, ObjectStore
 from services.refurb.store.archive import StoreAway
@@ -54,67 +57,77 @@ def full(*_: object) -> None:
     raise OSError(28, "No space left on device")
 
 
+def spoilt(store: Evidence) -> None:
+    """Change the last byte of each pack."""
+    for pack in (store.folder / "packs").iterdir():
+        data = pack.read_bytes()
+        pack.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+
+
 async def test_an_original_is_read_as_it_came_or_not_at_all(tmp_path: Path) -> None:
     store = Evidence(tmp_path)
     sha256 = store.keep(DATA)
     assert store.fetch(sha256) == DATA, "set aside"
-    assert not store.path(sha256).exists()
     await store.settle()
-    assert (store.fetch(sha256), store.fetch("0" * 64), store.keep(DATA), store.aside) == (DATA, None, sha256, {})
-    found = {path.relative_to(tmp_path).parts[0]: path.stat().st_mode & 0o777 for path in files(tmp_path)}
-    assert found == {sha256[:2]: 0o600, "journal": 0o600}
-    store.path(sha256).write_bytes(b"another")
+    assert (store.aside, store.fetch(sha256), store.fetch("0" * 64)) == ({}, DATA, None)
+    assert {path.stat().st_mode & 0o777 for path in files(tmp_path)} == {0o600}
+    assert await kept(store) == sha256
+    assert [path.stat().st_size for path in files(tmp_path / "packs")] == [40 + len(DATA)], "a repeat is not kept twice"
+    spoilt(store)
+    with pytest.raises(Outage, match="evidence_damaged"):
+        store.fetch(sha256)
+    for pack in files(tmp_path / "packs"):
+        pack.unlink()
     with pytest.raises(Outage, match="evidence_damaged"):
         store.fetch(sha256)
 
 
-async def test_what_the_disk_did_not_get_comes_back_from_the_journal(tmp_path: Path) -> None:
-    """After a crash of the machine: names without content, a journal with half an entry at its end."""
+async def test_an_index_that_is_lost_is_made_again_from_the_files(tmp_path: Path) -> None:
+    """Packs, one of them with half an entry at its end, and files of their own; what was only begun is none."""
     store = Evidence(tmp_path)
-    first, second = await kept(store, b"one"), await kept(store, b"two" * 1_000)
-    assert store.journal is not None
-    journal, handle = store.journal.path, store.journal.handle
-    assert journal is not None
-    living = Evidence(tmp_path)
-    store.path(first).write_bytes(b"")
-    with pytest.raises(Outage, match="evidence_damaged"):
-        living.fetch(first)
-    assert journal in files(tmp_path), "its process lives: another takes nothing from it"
-    os.write(handle, b"half an entry" * 10)
+    originals = {await kept(store, data): data for data in (b"one", b"", b"two" * 1_000, b"x" * 300_000)}
+    os.write(store.pack.handle, bytes(32) + (1_000).to_bytes(8, "big") + b"half an entry")
     store.close()
-    store.path(second).unlink()
+    (store.path("ab" * 32).parent).mkdir(exist_ok=True)
+    (store.path("ab" * 32).parent / ".1.part").write_bytes(b"begun")
+    for name in ("index.sqlite", "index.sqlite-wal", "index.sqlite-shm"):
+        (tmp_path / name).unlink(missing_ok=True)
+    after = Evidence(tmp_path, Shelf())
+    assert {sha256: after.fetch(sha256) for sha256 in after.to_archive()} == originals
+    assert await kept(after, b"three") not in originals
+    assert len(files(tmp_path / "packs")) == 2, "never appended to what another began"
+
+
+async def test_what_died_before_it_was_noted_is_kept_when_it_is_repeated(tmp_path: Path) -> None:
+    store = Evidence(tmp_path)
+    await kept(store, b"one")
+    store.pack.append({hashlib.sha256(b"two").hexdigest(): b"two"})
     after = Evidence(tmp_path)
-    assert (after.fetch(first), after.fetch(second)) == (b"one", b"two" * 1_000)
-    assert journal not in files(tmp_path)
+    assert after.fetch(hashlib.sha256(b"two").hexdigest()) is None
+    assert after.fetch(await kept(after, b"two")) == b"two"
 
 
-async def test_a_full_journal_ends_when_its_files_are_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    store, order = Evidence(tmp_path), list[str]()
-    sync, unlink = os.sync, Path.unlink
-
-    def synced() -> None:
-        order.append("sync")
-        sync()
-
-    def unlinked(path: Path, *, missing_ok: bool = False) -> None:
-        order.append(path.parent.name)
-        unlink(path, missing_ok=missing_ok)
-
-    monkeypatch.setattr(os, "sync", synced)
-    monkeypatch.setattr(Path, "unlink", unlinked)
-    store.opened()
-    assert store.journal is not None
-    store.journal.full = 1_000
-    for n in range(4):
-        await kept(store, b"%d" % n * 400)
-    await until(lambda: order == ["sync", "journal"], 5)
-    assert len(files(tmp_path / "journal")) == 1
+async def test_processes_of_one_machine_share_a_folder(tmp_path: Path) -> None:
+    first, second = Evidence(tmp_path), Evidence(tmp_path)
+    await asyncio.gather(*(asyncio.to_thread(store.ready) for store in (first, second)))
+    ours, theirs = await asyncio.gather(kept(first, b"ours"), kept(second, b"theirs"))
+    assert (second.fetch(ours), first.fetch(theirs)) == (b"ours", b"theirs")
+    await kept(second, b"ours")
+    assert sorted(path.stat().st_size for path in files(tmp_path / "packs")) == [44, 46]
 
 
-async def test_a_large_original_is_synced_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The file, then its name; the journal is left for small ones."""
+async def test_a_pack_has_an_end(tmp_path: Path) -> None:
+    store = Evidence(tmp_path)
+    store.pack.full = 1_000
+    originals = {await kept(store, b"%d" % n * 400): b"%d" % n * 400 for n in range(5)}
+    assert sorted(path.stat().st_size for path in files(tmp_path / "packs")) == [880, 1_320]
+    assert {sha256: store.fetch(sha256) for sha256 in originals} == originals
+
+
+async def test_a_large_original_has_a_synced_file_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file, then its name; then it is noted."""
     store, synced = Evidence(tmp_path), list[str]()
-    store.opened()
+    store.ready()
     fsync = os.fsync
 
     def noted(handle: int) -> None:
@@ -125,38 +138,98 @@ async def test_a_large_original_is_synced_by_itself(tmp_path: Path, monkeypatch:
     sha256 = await kept(store, b"x" * 300_000)
     assert store.path(sha256).stat().st_size == 300_000
     assert synced == ["file", "folder"]
-    assert store.journal is not None
-    assert store.journal.path is None
+    assert files(tmp_path / "packs") == []
+    assert store.fetch(sha256) == b"x" * 300_000
 
 
 async def test_a_full_disk_keeps_nothing_and_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = Evidence(tmp_path)
+    first = await kept(store, b"first")
     sha256 = store.keep(DATA)
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", full)
         for _ in range(2):
             with pytest.raises(StoreAway, match="evidence_disk"):
                 await store.settle()
-    assert not store.path(sha256).exists()
+    assert [path.stat().st_size for path in files(tmp_path / "packs") if path.stat().st_size] == [45], (
+        "what was begun is taken back"
+    )
     await store.settle()
-    assert (store.path(sha256).read_bytes(), store.aside) == (DATA, {})
+    assert (store.fetch(first), store.fetch(sha256), store.aside) == (b"first", DATA, {})
 
 
-async def test_what_waits_for_the_archive_is_marked_before_it_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    store = Evidence(tmp_path, Shelf())
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "replace", full)
-        with pytest.raises(StoreAway):
-            await kept(store)
-    store.aside.clear()
-    (marked,) = store.to_archive()
-    assert store.fetch(marked) is None
-    assert store.archived(marked) is False, "nothing is there to be brought, yet"
-    assert list(store.to_archive()) == [marked]
-    old = time.time() - 4_000
-    os.utime(store.marks / marked, (old, old))
-    assert store.archived(marked) is False
+async def test_an_index_that_takes_nothing_leaves_nothing_in_the_packs(tmp_path: Path) -> None:
+    """Another process holds it: this one waits, and a hundred tries fill no disk."""
+    store = Evidence(tmp_path)
+    store.ready().connection.execute("PRAGMA busy_timeout = 10")
+    other = sqlite3.connect(tmp_path / "index.sqlite", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    store.keep(DATA)
+    for _ in range(3):
+        with pytest.raises(StoreAway, match="evidence_disk"):
+            await store.settle()
+    assert sum(path.stat().st_size for path in files(tmp_path / "packs")) == 0
+    other.execute("ROLLBACK")
+    assert store.fetch(await kept(store)) == DATA
+    other.close()
+
+
+async def test_an_index_that_is_damaged_is_an_outage_and_can_be_removed(tmp_path: Path) -> None:
+    store = Evidence(tmp_path)
+    sha256 = await kept(store)
+    store.close()
+    (tmp_path / "index.sqlite").write_bytes(b"no database" * 1_000)
+    with pytest.raises(StoreAway, match="evidence_disk"):
+        Evidence(tmp_path).fetch(sha256)
+    (tmp_path / "index.sqlite").unlink()
+    assert Evidence(tmp_path).fetch(sha256) == DATA
+
+
+async def test_what_is_damaged_here_comes_from_the_archive(tmp_path: Path) -> None:
+    shelf = Shelf()
+    store = Evidence(tmp_path, shelf)
+    small, large = await kept(store), await kept(store, b"x" * 300_000)
+    assert [store.archived(sha256) for sha256 in store.to_archive()] == [True, True]
+    spoilt(store)
+    store.path(large).unlink()
+    assert dict(store.damaged()) == {small: True, large: True}
+    assert (store.fetch(small), store.fetch(large)) == (DATA, b"x" * 300_000)
+    assert dict(store.damaged()) == {small: False, large: False}
     assert list(store.to_archive()) == []
+
+
+async def test_what_is_damaged_here_is_not_brought_to_the_archive(tmp_path: Path) -> None:
+    shelf = Shelf()
+    store = Evidence(tmp_path, shelf)
+    sha256 = await kept(store)
+    spoilt(store)
+    assert store.archived(sha256) is False
+    assert (shelf.held, list(store.to_archive())) == ({}, [sha256])
+
+
+async def test_a_store_is_read_and_checked_without_its_service(
+    tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    folder = tmp_path / "evidence"
+    store = Evidence(folder)
+    sha256 = await kept(store)
+    assert tool(["original", str(folder), sha256]) == 0
+    assert capsysbinary.readouterr().out == DATA
+    assert tool(["originals", str(folder)]) == 0
+    assert json.loads(capsysbinary.readouterr().out) == {"well": 1, "damaged": []}
+    spoilt(store)
+    assert tool(["originals", str(folder)]) == 1
+    assert json.loads(capsysbinary.readouterr().out) == {"well": 0, "damaged": [sha256]}
+    for words, status in (
+        (["original", str(folder), sha256], 1),
+        (["original", str(folder), "ab" * 32], 2),
+        (["original", str(folder), "x"], 2),
+    ):
+        assert tool(words) == status
+        out, err = capsysbinary.readouterr()
+        assert (out, err.count(b"\n")) == (b"", 1)
+    assert tool(["originals", str(tmp_path / "none")]) == 2
+    assert not (tmp_path / "none").exists()
 
 
 async def test_the_archive_may_be_away_and_gets_everything_afterwards(tmp_path: Path) -> None:
@@ -190,7 +263,7 @@ async def test_what_another_machine_took_in_comes_from_the_archive(tmp_path: Pat
     shelf.away, shelf.held["1" * 64] = False, b"forged"
     with pytest.raises(Outage, match="evidence_damaged"):
         here.fetch("1" * 64)
-    assert not here.path("1" * 64).exists()
+    assert dict(here.damaged()) == {sha256: False}
 
 
 def test_an_archive_that_is_a_folder(tmp_path: Path) -> None:

@@ -220,7 +220,7 @@ async def test_a_snapshot_is_read_and_a_reset_statement_proves_a_telephone(scene
     row = await scene.site.desk.pool.fetchval("SELECT audit FROM devices WHERE device_ref = $1", about["device_ref"])
     audit = json.loads(row)
     assert [m["serial"] for m in audit["media"]] == ["WD-WCYHX3685310", "4299JVMU2653YSV"]
-    assert (scene.site.service.state["evidence"].path(audit["evidence_sha256"])).exists()
+    assert json.loads(scene.site.service.state["evidence"].fetch(audit["evidence_sha256"]))["snapshot"] == snapshot
 
     phone = {"consignment_id": str(consignment), "device_ref": f"PH-{uuid4().hex[:6]}"}
     media = [{"serial": "356938035643809", "model": "iPhone SE (2020)", "kind": "phone", "bytes": 64_000_000_000}]

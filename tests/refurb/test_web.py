@@ -149,9 +149,9 @@ async def test_evidence_is_stored_under_its_hash_only(scene: Scene) -> None:
         big = b"x" * (16 * 1024 * 1024 + 1)
         refused = await http.put(f"/refurb/evidence/{hashlib.sha256(big).hexdigest()}", content=big)
         assert (refused.status_code, refused.json()["code"]) == (422, "too_large")
-    stored = scene.site.service.state["evidence"].path(sha256)
-    assert stored.read_bytes() == data
-    assert [file for file in stored.parent.iterdir() if file.name.startswith(".")] == []
+    store = scene.site.service.state["evidence"]
+    assert store.fetch(sha256) == data
+    assert list(store.folder.rglob("*.part")) == []
 
 
 async def test_figures_are_for_staff(scene: Scene) -> None:

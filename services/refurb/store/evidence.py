@@ -1,33 +1,33 @@
 """The evidence store: originals as they came, each under its SHA-256. What is there never changes, so reading it twice is the same.
 
-A folder on this machine holds each original before anything is said about it. Where an archive is set (`refurb_evidence_url`: any
-S3-compatible store), a copy goes there a moment later, and what another machine took in comes from there. The archive may be away for
-as long as it likes: what waits for it is marked, and nothing stands still meanwhile.
+A folder on this machine holds each original before anything is said about it: a small one in a pack, a large one in a file of its own.
+Where an archive is set (`refurb_evidence_url`: any S3-compatible store), a copy goes there a moment later, and what another machine took
+in comes from there. The archive may be away for as long as it likes: what waits for it is marked, and nothing stands still meanwhile.
 """
 
 import asyncio
 import hashlib
 import os
+import sqlite3
 import threading
-import time
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import uuid4
 
 from services.refurb.store.archive import Archive, StoreAway, place
-from services.refurb.store.journal import Journal, sync_folder
+from services.refurb.store.index import Index
+from services.refurb.store.packs import Pack, Place, entries, read, sync_folder
 from shared.errors import Outage
 
 ALONE = 256 * 1024
-"""Bytes from which on an original is synced by itself."""
-FORGOTTEN_S = 3_600
-"""A mark without its original for so long is of a process that died between the two."""
+"""Bytes from which on an original has a file of its own: a copy of the folder then takes it up once, and packs stay of a size."""
 
 
 @dataclass(slots=True)
 class Evidence:
-    """A folder: `ab/ab12…`. Personal names in originals never leave the store; events carry the hash and what was read."""
+    """A folder: `packs`, `ab/ab12…`, `index.sqlite`. Personal names in originals never leave it; events carry a hash and what was read."""
 
     folder: Path
     archive: Archive | None = None
@@ -35,22 +35,21 @@ class Evidence:
     """What is not on the disk yet."""
     one_by_one: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
     guard: threading.Lock = field(default_factory=threading.Lock, init=False)
-    journal: Journal | None = field(default=None, init=False)
+    pack: Pack = field(init=False)
+    index: Index = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.pack = Pack(self.folder / "packs")
+        self.index = Index(self.folder / "index.sqlite", archives=self.archive is not None)
 
     def path(self, sha256: str) -> Path:
+        """Where a large original is."""
         return self.folder / place(sha256)
-
-    @property
-    def marks(self) -> Path:
-        """A file for each original that the archive does not have yet."""
-        return self.folder / "to-archive"
 
     def keep(self, data: bytes) -> str:
         """Set an original aside and give its hash. It is on the disk after `settle`: nothing may be said about it before."""
         sha256 = hashlib.sha256(data).hexdigest()
-        self.opened()
-        if not self.path(sha256).exists():
-            self.aside[sha256] = data
+        self.aside[sha256] = data
         return sha256
 
     async def kept(self, data: bytes) -> str:
@@ -64,107 +63,127 @@ class Evidence:
         """Bring to the disk all that was set aside. Raises StoreAway when the disk does not take it; it stays aside then."""
         if self.aside:
             async with self.one_by_one:
-                try:
-                    await asyncio.to_thread(self.write, dict(self.aside))
-                except OSError as error:
-                    raise StoreAway("evidence_disk", cause=type(error).__name__) from error
+                await asyncio.to_thread(self.write, dict(self.aside))
 
     def write(self, originals: Mapping[str, bytes]) -> None:
-        """Write originals, durably: each whole or not at all. A large one is synced itself: it would fill the journal."""
+        """Write originals that are not there yet, durably: all of them, or none is spoken of. Raises StoreAway."""
+        with self.guard, telling():
+            index = self.ready()
+            self.written({sha256: data for sha256, data in originals.items() if index.find(sha256) is None}, waits=True)
+        for sha256 in originals:
+            self.aside.pop(sha256, None)
+
+    def written(self, originals: Mapping[str, bytes], *, waits: bool) -> None:
+        """Write them, then note where they are: one that is nowhere noted was never spoken of, and its sender repeats it."""
         small = {sha256: data for sha256, data in originals.items() if len(data) < ALONE}
-        with self.guard:
-            journal = self.opened_journal()
+        places = {sha256: Place("", 0, len(data)) for sha256, data in originals.items() if sha256 not in small}
+        for sha256 in places:
+            whole(self.path(sha256), originals[sha256])
+        before = self.pack.size
+        try:
             if small:
-                journal.append(small)
-            for sha256, data in originals.items():
-                self.named(sha256, data, synced=sha256 not in small)
-                self.aside.pop(sha256, None)
-            journal.written()
+                places |= self.pack.append(small)
+            if places:
+                self.index.add(places, waits=waits)
+        except BaseException:
+            if small:
+                self.pack.take_back(before)
+            raise
 
-    def opened(self) -> None:
-        """At the first use: what processes that died here had in their journals comes first."""
-        if self.journal is None:
-            self.write({})
+    def ready(self) -> Index:
+        """The index, made of what is in the folder where there is none. Raises StoreAway."""
+        with telling():
+            self.index.open(self.found())
+        return self.index
 
-    def opened_journal(self) -> Journal:
-        if self.journal is None:
-            journal = Journal(self.folder / "journal")
-            for left in journal.left_behind():
-                for sha256, data in left:
-                    self.named(sha256, data)
-            self.journal = journal
-        return self.journal
+    def found(self) -> Iterator[tuple[str, Place]]:
+        """What is in the folder, told from the files alone."""
+        for pack in sorted((self.folder / "packs").glob("*.pack")):
+            yield from entries(pack)
+        for path in sorted(self.folder.glob("[0-9a-f][0-9a-f]/*")):
+            if len(path.name) == 64 and path.name.startswith(path.parent.name):
+                yield path.name, Place("", 0, path.stat().st_size)
 
     def close(self) -> None:
-        """Leave the journal to whoever comes next. Keeping another original opens one again."""
+        """Leave the folder. Keeping another original opens it again."""
         with self.guard:
-            if self.journal is not None:
-                self.journal.close()
+            self.pack.close()
+            self.index.close()
 
-    def named(self, sha256: str, data: bytes, *, synced: bool = False) -> None:
-        """Write one under its name, to be brought to the archive: durable by the journal, unless it is `synced`."""
-        if self.archive is not None:  # first, so that none is kept and forgotten
-            self.marks.mkdir(parents=True, exist_ok=True)
-            (self.marks / sha256).touch()
-        whole(self.path(sha256), data, synced=synced)
+    def here(self, sha256: str) -> tuple[bool, bytes | None]:
+        """Tell whether an original should be in the folder, and give it where it is there as it came. Raises StoreAway."""
+        if (data := self.aside.get(sha256)) is not None:
+            return True, data
+        with telling():
+            where = self.ready().find(sha256)
+        if where is None:
+            return False, None
+        try:
+            data = read(self.folder / "packs", where) if where.pack else self.path(sha256).read_bytes()
+        except FileNotFoundError:
+            return True, None
+        return True, data if hashlib.sha256(data).hexdigest() == sha256 else None
 
     def fetch(self, sha256: str) -> bytes | None:
         """Give an original; None when there is none. Raises Outage when what is there is not what was stored, or the archive is away."""
-        self.opened()
-        path = self.path(sha256)
-        data = self.aside.get(sha256)
-        try:
-            data = data or path.read_bytes()
-        except FileNotFoundError:
-            if self.archive is None or (data := self.archive.get(sha256)) is None:
-                return None
-            if hashlib.sha256(data).hexdigest() == sha256:
-                whole(path, data)
-        if hashlib.sha256(data).hexdigest() != sha256:
+        noted, data = self.here(sha256)
+        if data is None and self.archive is not None and (data := self.archive.get(sha256)) is not None:
+            if hashlib.sha256(data).hexdigest() != sha256:
+                raise Outage("evidence_damaged", sha256=sha256)
+            with self.guard, telling():
+                self.written({sha256: data}, waits=False)
+        if data is None and noted:
             raise Outage("evidence_damaged", sha256=sha256)
         return data
 
     def to_archive(self) -> Iterator[str]:
         """Hashes of the originals that the archive does not have yet."""
-        if self.marks.exists():
-            yield from (mark.name for mark in sorted(self.marks.iterdir()))
+        with telling():
+            yield from self.ready().every(waiting=True)
 
     def archived(self, sha256: str) -> bool:
-        """Bring one to the archive. Returns False when it is not here to be brought. Raises StoreAway while it is away."""
-        mark = self.marks / sha256
-        try:
-            data = self.path(sha256).read_bytes()
-        except FileNotFoundError:
-            if time.time() - mark.stat().st_mtime > FORGOTTEN_S:
-                mark.unlink(missing_ok=True)
-            return False
-        if self.archive is None or hashlib.sha256(data).hexdigest() != sha256:
+        """Bring one to the archive. Returns False when it is not here as it came. Raises StoreAway while it is away."""
+        _, data = self.here(sha256)
+        if self.archive is None or data is None:
             return False
         self.archive.put(sha256, data)
-        mark.unlink(missing_ok=True)
+        with telling():
+            self.index.archived(sha256)
         return True
 
+    def damaged(self) -> Iterator[tuple[str, bool]]:
+        """Read every original that should be here, and tell of each whether it is damaged or missing."""
+        with telling():
+            for sha256 in self.ready().every():
+                yield sha256, self.here(sha256)[1] is None
 
-def whole(path: Path, data: bytes, *, synced: bool = False) -> None:
-    """Write a file that is there whole or not at all; `synced`: on the disk when this returns, its name too."""
-    part = f"{path.parent}/.{uuid4().hex}.part"
+
+@contextmanager
+def telling() -> Iterator[None]:
+    """Say that the disk is away in place of what it raised."""
     try:
-        try:
-            handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileNotFoundError:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        yield
+    except StoreAway:
+        raise
+    except (OSError, sqlite3.Error) as error:
+        raise StoreAway("evidence_disk", cause=type(error).__name__) from error
+
+
+def whole(path: Path, data: bytes) -> None:
+    """Write a file that is there whole or not at all: on the disk when this returns, its name too."""
+    part = path.parent / f".{uuid4().hex}.part"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
             left = memoryview(data)
             while left:
                 left = left[os.write(handle, left) :]
-            if synced:
-                os.fsync(handle)
+            os.fsync(handle)
         finally:
             os.close(handle)
-        os.replace(part, path)  # noqa: PTH105 a path object for each costs as much as the call
-        if synced:
-            sync_folder(path.parent)
+        part.replace(path)
+        sync_folder(path.parent)
     except OSError:
-        Path(part).unlink(missing_ok=True)
+        part.unlink(missing_ok=True)
         raise
