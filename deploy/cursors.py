@@ -7,11 +7,12 @@ made again under the name they point past what is there, or into its middle: wha
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated
 
 import typer
 
-from deploy.operate import DryRun, Services, Stack, attempt, opened, run
+from deploy.operate import DryRun, Services, Stack, attempted, opened, run
 from deploy.places import Place, built
 from shared.db import Tx, transaction
 from shared.events.base import stream_id
@@ -90,8 +91,8 @@ async def _forget(found: Sequence[Place], only: Sequence[str], *, again: bool, d
                         kept = "it still has what was dealt with: left (--read-again reads all of it again)"
                         typer.echo(f"{place.service}  {memory.topic}: {kept}", err=True)
                     continue
-                async with attempt(pool, dry_run=dry_run) as tx:
-                    places = await drop(tx, memory, by_place=is_partners(place, memory.topic))
+                by_place = is_partners(place, memory.topic)
+                places = await attempted(pool, partial(drop, memory=memory, by_place=by_place), dry_run=dry_run)
                 count += 1
                 more = f", {places} messages known by their place only" if places else ""
                 typer.echo(f"{place.service}  {memory.topic}: {'would be ' if dry_run else ''}forgotten{more} ({why})")

@@ -6,6 +6,7 @@ carried out, and the one line on stderr says why. What only looks does so in rea
 
 import asyncio
 import os
+import random
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
 import asyncpg
@@ -21,9 +22,10 @@ import typer
 
 from deploy.places import Place, Unreachable, built, find
 from shared import audit
-from shared.db import Tx, transaction
+from shared.db import CLASH, Tx, transaction
 from shared.kafka.ends import Reach
 
+T = TypeVar("T")
 Services = Annotated[list[str] | None, typer.Option("--service", help="Only this service (can be repeated). All by default.")]
 Stack = Annotated[
     Path | None, typer.Option("--stack", help="Folder with env/<service>.env. By default the environment, else .local/demo.")
@@ -49,14 +51,21 @@ async def opened(found: Sequence[Place]) -> AsyncIterator[dict[str, "asyncpg.Poo
         yield {place.service: await stack.enter_async_context(place.database()) for place in found}
 
 
-@asynccontextmanager
-async def attempt(pool: "asyncpg.Pool[asyncpg.Record]", *, dry_run: bool) -> AsyncIterator[Tx]:
-    """One transaction; of a dry run nothing stays."""
-    async with transaction(pool) as tx:
-        inner = tx.connection.transaction()
-        await inner.start()
-        yield tx
-        await (inner.rollback() if dry_run else inner.commit())
+async def attempted(
+    pool: "asyncpg.Pool[asyncpg.Record]", act: Callable[[Tx], Awaitable[T]], *, dry_run: bool = False, tries: int = 10
+) -> T:
+    """Give what `act` gives, in one transaction; of a dry run nothing stays. The service is at work: where it was quicker, again."""
+    for turn in range(tries):
+        try:
+            async with transaction(pool) as tx:
+                inner = tx.connection.transaction()
+                await inner.start()
+                found = await act(tx)
+                await (inner.rollback() if dry_run else inner.commit())
+                return found
+        except CLASH:
+            await asyncio.sleep(random.random() * 0.02 * 2**turn)  # noqa: S311 spreads writers apart, no secret
+    raise Unreachable("the service wrote to the same rows each time: nothing was changed, try again")
 
 
 def age(since: datetime) -> str:
@@ -91,8 +100,7 @@ async def _resend(found: Sequence[Place], stream: UUID | None, topic: str | None
     total = 0
     async with opened(found) as pools:
         for name, pool in pools.items():
-            async with attempt(pool, dry_run=dry_run) as tx:
-                count = await audit.resend(tx, stream=stream, topic=topic)
+            count = await attempted(pool, lambda tx: audit.resend(tx, stream=stream, topic=topic), dry_run=dry_run)
             if count:
                 typer.echo(f"{name}: {count} events {'would' if dry_run else 'will'} be sent again")
             total += count

@@ -9,7 +9,7 @@ import asyncpg
 import typer
 
 from deploy import aside
-from deploy.operate import DryRun, Services, Stack, age, attempt, opened, run
+from deploy.operate import DryRun, Services, Stack, age, attempted, opened, run
 from deploy.places import Place
 from shared.db import Tx, transaction
 
@@ -114,12 +114,14 @@ def release_parked(
 
 
 async def _release_many(found: Sequence[Place], topic: str | None, *, dry_run: bool) -> int:
+    async def released(tx: Tx) -> tuple[int, int, int]:
+        streams, forks = await tx.connection.fetchrow(aside.WAITING, topic) or (0, 0)
+        return streams, forks, await aside.release(tx, topic=topic)
+
     total = 0
     async with opened(found) as pools:
         for name, pool in pools.items():
-            async with attempt(pool, dry_run=dry_run) as tx:
-                streams, forks = await tx.connection.fetchrow(aside.WAITING, topic) or (0, 0)
-                count = await aside.release(tx, topic=topic)
+            streams, forks, count = await attempted(pool, released, dry_run=dry_run)
             total += count
             if count:
                 typer.echo(
@@ -179,7 +181,6 @@ async def _act(
         if len(names) > 1:
             typer.echo(f"stream {stream} is parked in {' and '.join(names)}: say which with --service", err=True)
             return 1
-        async with attempt(pools[names[0]], dry_run=dry_run) as tx:
-            said = await act(tx)
+        said = await attempted(pools[names[0]], act, dry_run=dry_run)
         typer.echo(f"{names[0]}: {said or otherwise}", err=said is None)
         return 0 if said else 1

@@ -14,7 +14,7 @@ from uuid import UUID
 import asyncpg
 import typer
 
-from deploy.operate import DryRun, Stack, attempt, run
+from deploy.operate import DryRun, Stack, attempted, run
 from deploy.places import Place, Unreachable, built
 from shared.aggregate import Aggregate, Aggregates
 from shared.audit import fold
@@ -65,8 +65,7 @@ async def _rebuild(place: Place, *, dry_run: bool) -> int:
         if not dry_run:
             await migrate(pool, service.migrations)
         try:
-            async with attempt(pool, dry_run=dry_run) as tx:
-                found = await made_again(tx, service.aggregates)
+            found = await attempted(pool, lambda tx: made_again(tx, service.aggregates), dry_run=dry_run)
         except (AssertionError, KeyError, ValueError) as error:
             typer.echo(f"{place.service}: the archive cannot be folded: {error}; nothing was changed", err=True)
             return 1

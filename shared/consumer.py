@@ -64,7 +64,7 @@ class Outside:
     slow: Callable[[Message], bool] = never
     """Tells which messages are understood beside the loop though they are small: their reaction reads what lies elsewhere."""
     settled: Callable[[], Awaitable[None]] = nothing
-    """Makes durable what the reactions to a batch set aside, before the batch is written. Raises OSError for an outage."""
+    """Makes durable what the reactions to a batch set aside, before the batch is committed. Raises OSError for an outage."""
 
 
 class CellStopped(Exception):
@@ -91,28 +91,37 @@ class Consumer:
         Cells with large batches stand in line: otherwise they would share out all connections, and small batches wait for them all.
         """
         async with self.large_batches if len(messages) > LARGE_BATCH else nullcontext():
-            await self.settle(await self.understood(messages))
+            batch = await self.understood(messages)
+            kept = asyncio.create_task(self.kept())
+            try:
+                await self.settle(batch, kept)
+            finally:
+                await kept
+
+    async def kept(self) -> None:
+        """What was set aside is durable: before anything that speaks of it is committed."""
+        if self.outside is not None:
+            await self.outside.settled()
 
     async def understood(self, messages: Iterable[Message]) -> list[Pair]:
         """What follows from each message. A large one is read in a thread: its parsing could hold up all cells of this process."""
-        found = [
+        return [
             (m, await asyncio.to_thread(self.commands, m) if self.is_slow(m) else self.commands(m))
             async for m in in_turn(messages)
         ]
-        if self.outside is not None:
-            await self.outside.settled()
-        return found
 
-    async def settle(self, batch: Sequence[Pair]) -> None:
+    async def settle(self, batch: Sequence[Pair], kept: Awaitable[None]) -> None:
         """One transaction for all; halves of it where the database refuses one of them; the one that is left is parked or answered.
 
-        Raises what `shared.db.AWAY` names when the database is away, and CellStopped.
+        `kept` goes on beside it: the disk writes originals while the database writes what follows from them. Raises what that raises, what
+        `shared.db.AWAY` names when the database is away, and CellStopped.
         """
         turn = 0
         while True:
             try:
                 async with transaction(self.pool) as tx:
                     await self.carry_out(tx, batch)
+                    await kept
                     crash.point("before_commit")
                 crash.point("after_commit")
                 return self.committed()
@@ -121,19 +130,19 @@ class Consumer:
             except REFUSED as error:
                 if not is_clash(error):
                     if len(batch) > 1:
-                        return await self.halves(batch)
+                        return await self.halves(batch, kept)
                     if isinstance(batch[0][1], REFUSED):
                         raise  # it cannot even be set aside: better to stop than to lose it
                     batch = [(batch[0][0], error)]
             metrics.CLASHES.inc()
             if turn and len(batch) > 1:
-                return await self.halves(batch)  # a hot stream: smaller bites clash less
+                return await self.halves(batch, kept)  # a hot stream: smaller bites clash less
             turn += 1
             await asyncio.sleep(random.random() * 0.01 * min(turn, 10))  # noqa: S311 spreads writers apart, no secret
 
-    async def halves(self, batch: Sequence[Pair]) -> None:
-        await self.settle(batch[: len(batch) // 2])
-        await self.settle(batch[len(batch) // 2 :])
+    async def halves(self, batch: Sequence[Pair], kept: Awaitable[None]) -> None:
+        await self.settle(batch[: len(batch) // 2], kept)
+        await self.settle(batch[len(batch) // 2 :], kept)
 
     def commands(self, message: Message) -> Sequence[Command] | Exception:
         """What follows from a message, or why that cannot be said."""
@@ -287,6 +296,7 @@ class Consumer:
     async def release_group(self, waiting: Sequence[Waiting]) -> int:
         """Release some streams in one transaction; one by one, and bit by bit, where the database refuses that."""
         batch = await self.understood(w.message for w in waiting)
+        await self.kept()
         released = {id(w.message): w for w in waiting}
         try:
             async with transaction(self.pool) as tx:

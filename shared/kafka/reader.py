@@ -54,7 +54,7 @@ class Reader(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has n
             heartbeat_interval_ms=5_000,
             fetch_max_wait_ms=500,  # longer is cheaper when idle, but a partition left out of a fetch waits that long (aiokafka)
             fetch_max_bytes=BATCH_BYTES,
-            max_partition_fetch_bytes=2 * LARGEST_REQUEST,
+            max_partition_fetch_bytes=4 * LARGEST_REQUEST,  # a batch has a cost of its own, which few large messages share
             max_poll_records=BATCH_MESSAGES,
         )
 

@@ -14,7 +14,7 @@ import pytest_asyncio
 
 from deploy.local.jars import ROOT
 from deploy.local.stack import Stack
-from deploy.operate import Missing, compare, count_lag
+from deploy.operate import Missing, attempted, compare, count_lag
 from deploy.places import DEMO, Unreachable, built, find
 from shared.consumer import Consumer
 from shared.db import transaction
@@ -412,6 +412,26 @@ def test_where_services_are_found(tmp_path: Path) -> None:
     with pytest.raises(Unreachable, match="no service routing here; there is: certs, intake, zone"):
         find(tmp_path, ("routing",), {})
     assert DEMO.name == "demo"
+
+
+async def test_an_operator_who_meets_the_service_at_work_decides_again(ops: Ops) -> None:
+    """What both wrote to is looked at anew; where the service is quicker each time, nothing was changed, and that is said."""
+    stream, pool, turns = uuid4(), ops.pools["routing"], list[int]()
+    await ops.heard(await ops.told(stream))
+
+    def overtaken(times: int) -> Callable[[Tx], Awaitable[str]]:
+        async def act(tx: Tx) -> str:
+            await tx.connection.fetchval("SELECT count(*) FROM seen")
+            turns.append(len(turns))
+            if len(turns) <= times:
+                await pool.execute("UPDATE seen SET mark = mark WHERE stream = $1", stream)
+            return await tx.connection.execute("UPDATE seen SET mark = 'x' WHERE stream = $1", stream)
+
+        return act
+
+    assert (await attempted(pool, overtaken(2)), turns) == ("UPDATE 1", [0, 1, 2])
+    with pytest.raises(Unreachable, match="nothing was changed, try again"):
+        await attempted(pool, overtaken(99), tries=3)
 
 
 async def test_a_stack_tells_operators_what_it_tells_its_services(stack: Stack) -> None:

@@ -39,6 +39,7 @@ BEYOND: dict[str, str] = {
     "a batch that clashes stays whole": "two writers of a hot stream come through in the end, only late",
     "sessions may be shared": "no history puts a pooler before its database",
     "a bad release parks a whole topic": "no history has a hundred bad messages in one batch",
+    "commit before originals are durable": "no history sets anything aside",
     "the outbox is never swept": "the database in memory keeps nothing of what is deleted",
 }
 """Mutations that no history can show, by name, each with the reason: what they break lies outside what is simulated."""

@@ -87,6 +87,14 @@ MUTATIONS = (
         (f"{CRASHES}::test_killed_at_a_named_moment_it_goes_on_as_if_nothing_had_been[before_commit]",),
     ),
     Mutation(
+        "commit before originals are durable",
+        "nothing is said of an original that is not on the disk",
+        "shared/consumer.py",
+        "                    await kept\n",
+        "",
+        (f"{CONSUMER}::test_nothing_is_committed_before_what_it_speaks_of_is_durable",),
+    ),
+    Mutation(
         "the outbox after the commit",
         "what is recorded is sent, whatever crashes",
         "shared/consumer.py",

@@ -1,5 +1,6 @@
 """A service small enough to see through: it adds up what it hears, for each stream, and tells the sums."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -150,6 +151,15 @@ def counter_id(name: str) -> UUID:
     return stream_id("counter", name)
 
 
+HELD_UP: list[asyncio.Event] = []
+"""While this has an entry, what a batch set aside is not durable before that event."""
+
+
+async def settled() -> None:
+    for event in HELD_UP:
+        await event.wait()
+
+
 DISK_FULL: list[int] = []
 """As often as this has entries, the reaction to `disk` meets a full disk."""
 
@@ -183,7 +193,7 @@ def reject(message: Message, error: Exception) -> Sequence[Answer]:
 
 AGGREGATES = {Add: COUNTER, Require: COUNTER, Answer: REPLY}
 REACTIONS: Reactions = {Told: on_told}
-OUTSIDE = Outside(family="test.asked", reactions={Asked: on_asked}, reject=reject)
+OUTSIDE = Outside(family="test.asked", reactions={Asked: on_asked}, reject=reject, settled=settled)
 
 
 def build(settings: Settings) -> Service:

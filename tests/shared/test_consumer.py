@@ -7,8 +7,8 @@ from uuid import UUID, uuid4
 import time_machine
 
 from deploy.aside import LISTED, release, skip
-from shared.db import transaction
-from tests.shared.counter import DISK_FULL, Added, Asked, Told, counter_id
+from deploy.operate import attempted
+from tests.shared.counter import DISK_FULL, HELD_UP, Added, Asked, Told, counter_id
 from tests.support.platform import until
 from tests.support.service import Publisher, Site
 
@@ -109,8 +109,7 @@ async def test_the_same_number_with_other_bytes_is_an_alarm_and_stops_that_strea
     )
     await publisher.send(TOLD, [publisher.row(stream, 2, Told(name="f", amount=4))])
     await until(lambda: parked_is(counter, [(1, "fork", "same number, other bytes"), (2, "blocked", "waits for number 1")]))
-    async with transaction(counter.desk.pool) as tx:
-        assert await skip(tx, stream, 1, "the publisher confirmed the first") == 1
+    assert await attempted(counter.desk.pool, lambda tx: skip(tx, stream, 1, "the publisher confirmed the first")) == 1
     await until(lambda: total_is(counter, "f", 5))
     await until(lambda: parked_is(counter, []))
 
@@ -122,15 +121,13 @@ async def test_an_operator_mends_and_releases_in_order_or_skips_with_a_reason(co
     await publisher.tell(TOLD, stream, Told(name="limit", amount=2), Told(name="limit", amount=3))
     await until(lambda: parked_has(counter, 3))
     await counter.desk.pool.execute("ALTER TABLE counters DROP CONSTRAINT counters_total_check")
-    async with transaction(counter.desk.pool) as tx:
-        assert await release(tx, stream) == 3
+    assert await attempted(counter.desk.pool, lambda tx: release(tx, stream)) == 3
     await until(lambda: total_is(counter, "limit", 4247))
     other = uuid4()
     await publisher.tell(TOLD, other, Told(name="s", amount=13), Told(name="s", amount=2))
     await until(lambda: parked_has(counter, 2))
-    async with transaction(counter.desk.pool) as tx:
-        assert await skip(tx, other, 2, "not its turn") == 0
-        assert await skip(tx, other, 1, "agreed with the publisher") == 1
+    assert await attempted(counter.desk.pool, lambda tx: skip(tx, other, 2, "not its turn")) == 0
+    assert await attempted(counter.desk.pool, lambda tx: skip(tx, other, 1, "agreed with the publisher")) == 1
     await until(lambda: total_is(counter, "s", 2))
     kept = await counter.desk.pool.fetchrow("SELECT version, reason, skipped_because FROM skipped")
     assert kept is not None
@@ -217,9 +214,8 @@ async def test_the_bytes_of_an_outsider_go_when_its_message_is_settled_or_passed
     assert await named(counter) == {"parked"}
     await publisher.tell(TOLD, uuid4(), Told(name="door", amount=1))
     await until(lambda: parked_has(counter, 1))
-    async with transaction(counter.desk.pool) as tx:
-        stream = await tx.connection.fetchval("SELECT stream FROM parked")
-        assert await skip(tx, stream, 1, "agreed with the partner") == 1
+    stream = await counter.desk.pool.fetchval("SELECT stream FROM parked")
+    assert await attempted(counter.desk.pool, lambda tx: skip(tx, stream, 1, "agreed with the partner")) == 1
     assert await named(counter) == set()
     assert await replies(counter) == ["accepted"]
 
@@ -240,6 +236,32 @@ async def test_nobody_speaks_for_a_stream_of_another_topic(counter: Site, publis
     await publisher.send(TOLD, [publisher.row(stream, 1, Told(name="theirs", amount=1))])
     await until(lambda: total_is(counter, "mine", 1))
     await until(lambda: total_is(counter, "theirs", 1))
+
+
+async def test_nothing_is_committed_before_what_it_speaks_of_is_durable(counter: Site, publisher: Publisher) -> None:
+    """The disk and the database work side by side: the transaction is under way, and waits for the disk before its commit."""
+    under_way = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state = 'idle in transaction'"
+    disk = asyncio.Event()
+    HELD_UP.append(disk)
+    try:
+        body = Asked(name="slow", amount=2).model_dump_json().encode()
+        await publisher.raw(ASKED, b"k", body, {"ce_id": "s", "ce_source": "p", "ce_type": "test.asked.v1"})
+        await until(lambda: figure_is(counter, under_way, 1))
+        await asyncio.sleep(0.3)
+        assert (await figure(counter, under_way), await replies(counter)) == (1, [])
+    finally:
+        disk.set()
+        HELD_UP.clear()
+    await until(lambda: total_is(counter, "slow", 2))
+    assert await replies(counter) == ["accepted"]
+
+
+async def figure(site: Site, query: str) -> int:
+    return int(await site.desk.pool.fetchval(query))
+
+
+async def figure_is(site: Site, query: str, expected: int) -> bool:
+    return await figure(site, query) == expected
 
 
 async def test_a_full_disk_is_an_outage_that_is_waited_for_and_no_fault_of_the_message(
