@@ -20,9 +20,10 @@ import typer
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from deploy.operate import DryRun, Stack, attempt, run
+from deploy.operate import DryRun, Stack, attempted, run
 from deploy.places import Place, Unreachable
 from deploy.rebuild import alone
+from shared.db import Tx
 from shared.vault import Vault, seal, unseal
 
 vault = typer.Typer(no_args_is_help=True, help="Keys of people's data, and who was forgotten.")
@@ -203,7 +204,8 @@ def rekey(*, service: Service, dry_run: DryRun = False, stack: Stack = None) -> 
 async def _rekey(place: Place, pools: Both, *, dry_run: bool) -> int:
     old = AESGCM(key_of(place.value(MASTER), MASTER))
     new = AESGCM(key_of(os.environ.get(NEW_MASTER, ""), NEW_MASTER))
-    async with alone(pools.own, place.service), attempt(pools.keys, dry_run=dry_run) as tx:
+
+    async def rekeyed(tx: Tx) -> tuple[int, int]:
         rows = await tx.connection.fetch("SELECT person, wrapped FROM keys ORDER BY person FOR UPDATE")
         turned = []
         for person, wrapped in ((row["person"], row["wrapped"]) for row in rows):
@@ -213,6 +215,10 @@ async def _rekey(place: Place, pools: Both, *, dry_run: bool) -> int:
                 raise Unreachable(f"{place.service}: a key opens with neither master key ({person}): nothing was changed")
             turned.append((person, seal(new, unseal(old, wrapped, person), person)))
         await tx.connection.executemany("UPDATE keys SET wrapped = $2 WHERE person = $1", turned)
+        return len(turned), len(rows)
+
+    async with alone(pools.own, place.service):
+        turned, known = await attempted(pools.keys, rekeyed, dry_run=dry_run)
     would = "would be" if dry_run else "were"
-    typer.echo(f"{place.service}: {len(turned)} of {len(rows)} keys {would} wrapped anew; now give the service the new {MASTER}")
+    typer.echo(f"{place.service}: {turned} of {known} keys {would} wrapped anew; now give the service the new {MASTER}")
     return 0

@@ -1,12 +1,13 @@
 """Events out: what is recorded and not yet sent goes to Kafka, in order within a topic, a fair share for each topic.
 
-One relay a database holds an advisory lock; the others stand by. A topic that fails (broker, size, missing) rests for a
-moment while the others go on: one cell's trouble stays its own. A crash between ack and delete sends again; who reads
-knows repeats by their number.
+Each process has a relay. It sends for the cells that the process serves, each under an advisory lock of its own, so that one
+relay a cell sends and the others stand by; what nobody sends, any of them does after a while. A topic that fails (broker,
+size, missing) rests for a moment while the others go on: one cell's trouble stays its own. A crash between ack and delete
+sends again; who reads knows repeats by their number.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -25,7 +26,26 @@ Sending = tuple["asyncio.Task[Mapping[int, int]]", Sequence[asyncpg.Record]]
 """A send under way and what it sends: a slow topic makes no other wait."""
 
 LOCK = "SELECT pg_try_advisory_lock(hashtext(current_schema()), hashtext('relay'))"
-FREE = f"SELECT CASE WHEN ({LOCK}) THEN ({LOCK.replace('try_advisory_lock', 'advisory_unlock')}) ELSE false END"
+"""Who has this is alone with the database: no relay sends."""
+AMONG = "SELECT pg_try_advisory_lock_shared(hashtext(current_schema()), hashtext('relay'))"
+"""Each relay has this."""
+TAKE = """
+SELECT cell FROM unnest($1::text[]) cell WHERE pg_try_advisory_lock(hashtext(current_schema()), hashtext('relay ' || cell))
+"""
+"""Take the locks of cells: those that could be had."""
+GIVE = "SELECT pg_advisory_unlock(hashtext(current_schema()), hashtext('relay ' || $1))"
+
+WAITING = """
+WITH RECURSIVE topics AS (
+    (SELECT topic FROM outbox ORDER BY topic LIMIT 1)
+    UNION ALL
+    SELECT (SELECT o.topic FROM outbox o WHERE o.topic > t.topic ORDER BY o.topic LIMIT 1) FROM topics t WHERE t.topic IS NOT NULL
+)
+SELECT t.topic, now() - e.at AS waited
+FROM topics t
+CROSS JOIN LATERAL (SELECT seq FROM outbox o WHERE o.topic = t.topic ORDER BY seq LIMIT 1) o JOIN events e USING (seq)
+"""
+"""The topics that have anything unsent, and for how long."""
 
 NEXT = """
 WITH RECURSIVE topics AS (
@@ -41,11 +61,11 @@ CROSS JOIN LATERAL (
     FROM (SELECT seq FROM outbox o WHERE o.topic = t.topic ORDER BY seq LIMIT least($1::bigint, 1 + 20 * $1::bigint / many.n)) o
     JOIN events e USING (seq)
 ) e
-WHERE t.topic <> ALL ($2::text[]) AND e.before < $3::bigint / many.n
+WHERE t.topic <> ALL ($2::text[]) AND substring(t.topic FROM '[^.]*$') = ANY ($4::text[]) AND e.before < $3::bigint / many.n
 ORDER BY e.topic, e.seq
 """
-"""Up to $1 unsent events of each topic that has any, $2 apart, and about $3 bytes (as they are stored) of all together, at least one event
-of each. Jumps from topic to topic along the index."""
+"""Up to $1 unsent events of each topic of the cells $4 that has any, $2 apart, and about $3 bytes (as they are stored) of all together, at
+least one event of each. Jumps from topic to topic along the index."""
 
 SENT = """
 WITH gone AS (DELETE FROM outbox WHERE topic = $1 AND seq = ANY ($2::bigint[]))
@@ -57,26 +77,34 @@ ON CONFLICT (topic, partition) DO UPDATE SET next = greatest(sent.next, excluded
 SWEEP = "VACUUM (SKIP_LOCKED, TRUNCATE false) outbox"
 """What is deleted stays in the index until then, and NEXT wades through it: 0.2 ms a turn became 20 ms after 300,000 events."""
 SWEEP_EVERY = 20_000
+LOOK_S = 0.5
+"""How often a relay looks for locks that it should have."""
+
+
+def cell_of(topic: str) -> str:
+    return topic.rpartition(".")[2]
 
 
 @dataclass(slots=True)
 class Relay:
-    """Empties the outbox. Works only while its session holds the lock; loses it with its session, never by a clock."""
+    """Empties the outbox. Sends of a cell only while its session holds the cell's lock; loses it with its session, never by a clock."""
 
     url: str
     send: Send
+    cells: Collection[str]
+    """The last parts of the names of topics that are ours to send. Others are sent only when they have waited for `patience_s`."""
     share: int = 250
     most_bytes: int = 4 * 1024 * 1024
     """What is taken at once, of all topics together: after an outage the outbox is far larger than memory. As stored, where large
     events are compressed: in memory it may be some times more."""
     rest_s: float = 2.0
     idle_s: float = 0.05
-    patience_s: float = 0.0
-    """Leaves the lock alone for so long when it finds it free: a process split off for one flooded cell should not send for all."""
+    patience_s: float = 5.0
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     resting: dict[str, float] = field(default_factory=dict)
     sending: dict[str, Sending] = field(default_factory=dict)
-    leading: bool = False
+    held: set[str] = field(default_factory=set)
+    """The cells whose lock this session has."""
     unswept: int = 0
     """Deleted since the last sweep."""
 
@@ -87,8 +115,7 @@ class Relay:
                 await self.lead()
             except AWAY as error:
                 log.warning("relay_lost_database", error=repr(error))
-            self.leading = False
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(LOOK_S)
 
     async def lead(self) -> None:
         connection = await asyncpg.connect(
@@ -103,17 +130,21 @@ class Relay:
             },
         )
         try:
-            await self.take_lock(connection)
-            self.leading = True
-            metrics.LEADS.set(1)
+            if not await connection.fetchval(AMONG):
+                return
+            look_at = 0.0
             while True:
                 self.wake.clear()
-                if not await self.turn(connection) and not self.sending:
+                if monotonic() >= look_at:
+                    await self.look(connection)
+                    look_at = monotonic() + LOOK_S
+                sent = await self.turn(connection) if self.held else 0
+                if not sent and not self.sending:
                     with suppress(TimeoutError):
                         async with asyncio.timeout(self.idle_s):
                             await self.wake.wait()
         finally:
-            self.leading = False
+            self.held.clear()
             metrics.LEADS.set(0)
             for task, _ in self.sending.values():
                 task.cancel()
@@ -121,24 +152,31 @@ class Relay:
             with suppress(Exception):
                 await connection.close(timeout=2)
 
-    async def take_lock(self, connection: "asyncpg.Connection[asyncpg.Record]") -> None:
-        """Ask until the lock is ours: found free twice in a row where another process should have it first."""
-        while True:
-            if not self.patience_s or await connection.fetchval(FREE):
-                await asyncio.sleep(self.patience_s)
-                if await connection.fetchval(LOCK):
-                    return
-            await asyncio.sleep(0.5)
+    async def look(self, connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+        """Take the locks of our cells, and of those that nobody sends for; give the latter back as soon as nothing of theirs goes on."""
+        waiting = {row["topic"]: row["waited"].total_seconds() for row in await connection.fetch(WAITING)}
+        at_work = {cell_of(topic) for topic in (*(waiting.keys() - self.resting.keys()), *self.sending)}
+        for cell in sorted(self.held.difference(self.cells, at_work)):
+            await connection.execute(GIVE, cell)
+            self.held.discard(cell)
+        left = {cell_of(topic) for topic, waited in waiting.items() if waited >= self.patience_s and topic not in self.resting}
+        if wanted := sorted(left.union(self.cells) - self.held):
+            self.held |= {row["cell"] for row in await connection.fetch(TAKE, wanted)}
+        metrics.LEADS.set(len(self.held))
+
+    async def behind(self, pool: "asyncpg.Pool[asyncpg.Record]") -> bool:
+        """Whether anything waits that this relay would send."""
+        return any(cell_of(row["topic"]) in self.held for row in await pool.fetch(WAITING))
 
     async def turn(self, connection: "asyncpg.Connection[asyncpg.Record]") -> int:
         """Send a share of each topic that neither rests nor is being sent. Returns how many were sent by the end of this turn.
 
-        The lock's own session reads and deletes: without it, nothing happens.
+        The locks' own session reads and deletes: without it, nothing happens.
         """
         now = monotonic()
         self.resting = {topic: until for topic, until in self.resting.items() if until > now}
         metrics.RESTING.set(len(self.resting))
-        rows = await connection.fetch(NEXT, self.share, [*self.resting, *self.sending], self.most_bytes)
+        rows = await connection.fetch(NEXT, self.share, [*self.resting, *self.sending], self.most_bytes, [*self.held])
         for topic, group in groupby(rows, key=lambda row: row["topic"]):
             due = list(group)
             crash.point("before_send")

@@ -42,7 +42,7 @@ from shared.kafka.wire import Access, Sender
 from shared.log import log
 from shared.migrate import migrate
 from shared.outbox import Relay
-from shared.settings import S, Settings, read_cells, served
+from shared.settings import S, Settings, chosen, read_cells, served
 from shared.ui import Access as Doors
 from shared.ui import Pages, mount_static, show_problems
 from shared.vault import Vault
@@ -87,8 +87,8 @@ class Running:
         """Say whether all cells have joined and what stands still."""
         waiting = sorted(cell.name for cell in self.cells if not cell.joined.is_set())
         halted = {cell.name: cell.halted for cell in self.cells if cell.halted}
-        leads = bool(self.relay and self.relay.leading)
-        return {"ready": self.desk is not None and not waiting, "waiting_cells": waiting, "stopped_cells": halted, "relay": leads}
+        sends = sorted(self.relay.held) if self.relay else []
+        return {"ready": self.desk is not None and not waiting, "waiting_cells": waiting, "stopped_cells": halted, "sends": sends}
 
     async def start(self, app: FastAPI) -> None:
         """Bring everything up, in order."""
@@ -108,8 +108,8 @@ class Running:
         await known_to_the_broker(access)
         await patiently(lambda: self.catch_up(pool, access, names))
         sender = Sender(access, f"/maillon/{settings.service}")
-        serves_most = "*" in settings.cells.replace(" ", "").split(",")
-        self.relay = Relay(url, sender.send, patience_s=0.0 if serves_most else 5.0)
+        told = sorted({cell for kind in self.service.tells.values() for cell in names[kind]})
+        self.relay = Relay(url, sender.send, chosen(settings.cells, told))
         desk = Desk(
             settings=settings,
             pool=pool,
@@ -166,7 +166,7 @@ class Running:
         if self.relay is not None and self.desk is not None:
             with suppress(*DATABASE_AWAY):
                 async with asyncio.timeout(3):
-                    while self.relay.leading and await self.desk.pool.fetchval("SELECT EXISTS (SELECT FROM outbox)"):  # noqa: ASYNC110 asked of Postgres
+                    while await self.relay.behind(self.desk.pool):  # noqa: ASYNC110 asked of Postgres
                         await asyncio.sleep(0.02)
         for task in self.tasks:
             task.cancel()

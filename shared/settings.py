@@ -1,6 +1,7 @@
 """What a process is told from outside: environment -> frozen Settings, built once in `__main__` and passed down."""
 
 import re
+from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -62,18 +63,23 @@ class Settings(BaseSettings):
 S = TypeVar("S", bound=Settings)
 
 
-def served(patterns: str, cells: list[str]) -> list[str]:
-    """Pick the cells that `patterns` asks for: `!` takes out, whatever the order. Raises ValueError when none is left."""
+def chosen(patterns: str, cells: Sequence[str]) -> list[str]:
+    """Pick the cells that `patterns` asks for: `!` takes out, whatever the order."""
     parts = [part.strip() for part in patterns.split(",")]
-    chosen = [
+    return [
         cell
         for cell in cells
         if any(fnmatchcase(cell, p) for p in parts if not p.startswith("!"))
         and not any(fnmatchcase(cell, p[1:]) for p in parts if p.startswith("!"))
     ]
-    if not chosen:
+
+
+def served(patterns: str, cells: Sequence[str]) -> list[str]:
+    """Pick the cells that `patterns` asks for. Raises ValueError when none is left."""
+    found = chosen(patterns, cells)
+    if not found:
         raise ValueError(f"MAILLON_CELLS={patterns!r} names none of {', '.join(cells)}")
-    return chosen
+    return found
 
 
 def read_cells(file: Path) -> dict[str, list[str]]:

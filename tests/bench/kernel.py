@@ -16,10 +16,10 @@ async def run(url: str, access: Access, topic: str, count: int, replica: str = "
     pool = await connect(url, name="bench")
     sender = Sender(access, "/maillon/bench", timeout_s=60)
     await sender.started()
-    relay = Relay(url, sender.send)
+    relay = Relay(url, sender.send, ("ara",))
     cell = Cell("ara", "bench", replica, [topic], Consumer(pool, AGGREGATES, REACTIONS, committed=relay.wake.set), access)
     tasks = [asyncio.create_task(relay.run())]
-    while replica == "0" and not relay.leading:  # noqa: ASYNC110 once
+    while replica == "0" and not relay.held:  # noqa: ASYNC110 once
         await asyncio.sleep(0.01)
     tasks.append(asyncio.create_task(cell.run()))
     await cell.joined.wait()

@@ -1,7 +1,7 @@
 """The commands of operations, as a person calls them, on a real database and broker, about real services' tables."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -17,7 +17,7 @@ from deploy.local.stack import Stack
 from deploy.operate import Missing, attempted, compare, count_lag
 from deploy.places import DEMO, Unreachable, built, find
 from shared.consumer import Consumer
-from shared.db import transaction
+from shared.db import Tx, transaction
 from shared.history import contracts, take_in_batch
 from shared.kafka.wire import Access, Sender, envelope
 from shared.message import Message
@@ -425,7 +425,7 @@ async def test_an_operator_who_meets_the_service_at_work_decides_again(ops: Ops)
             turns.append(len(turns))
             if len(turns) <= times:
                 await pool.execute("UPDATE seen SET mark = mark WHERE stream = $1", stream)
-            return await tx.connection.execute("UPDATE seen SET mark = 'x' WHERE stream = $1", stream)
+            return await tx.connection.execute("UPDATE seen SET mark = '\\x00' WHERE stream = $1", stream)
 
         return act
 

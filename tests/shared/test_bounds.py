@@ -236,7 +236,7 @@ async def test_what_the_relay_holds_at_once_is_bounded_in_events_and_in_bytes(
         sent.setdefault(topic, []).extend(row["version"] for row in rows)
         return {0: rows[-1]["version"]}
 
-    relay = Relay(database, send, share=500, most_bytes=1_500_000)
+    relay = Relay(database, send, ("large", "small", "tiny"), share=500, most_bytes=1_500_000)
     task = asyncio.create_task(relay.run())
     try:
         await until(lambda: nothing_unsent(pool), 30)

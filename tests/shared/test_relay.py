@@ -17,6 +17,8 @@ from shared.outbox import Relay, Send
 from tests.support.platform import until
 from tests.support.service import Ground
 
+CELLS = ("ara", "idf")
+
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def pool(database: str) -> "asyncpg.Pool[asyncpg.Record]":
@@ -49,7 +51,7 @@ async def test_a_topic_that_is_missing_or_refused_for_its_size_rests_and_the_oth
 ) -> None:
     await ground.make_topics({"test.ok": "regions", "test.big": "regions"})
     sender = Sender(ground.access, "/maillon/test", timeout_s=3)
-    relay = Relay(database, sender.send)
+    relay = Relay(database, sender.send, CELLS)
     await record(pool, "test.missing.ara", 5)
     await record(pool, "test.big.ara", 1, size=1_200_000)
     await record(pool, "test.ok.ara", 2_500)
@@ -74,7 +76,7 @@ async def test_a_topic_that_the_broker_holds_up_delays_no_other_and_comes_once(
     await ground.make_topics({"test.ok": "regions", "test.held": "regions"}, partitions=1)
     p, held = ground.platform, f"{ground.prefix}test.held.ara"
     sender = Sender(ground.access, "/maillon/test", timeout_s=1)
-    relay = Relay(database, sender.send, rest_s=0.2)
+    relay = Relay(database, sender.send, CELLS, rest_s=0.2)
     async with Admin(p.kafka_bootstrap, p.kafka_admin_user, p.kafka_admin_password) as admin:
         await sender.put("test.held.ara", [(None, b"so that its partitions are known", [])])
         producer = sender.producer
@@ -119,17 +121,17 @@ async def test_one_relay_sends_and_its_successor_takes_over_when_its_session_die
 
         return send
 
-    first, second = Relay(database, by("first")), Relay(database, by("second"))
+    first, second = (Relay(database, by(name), ("a", "b", "c")) for name in ("first", "second"))
     one = asyncio.create_task(first.run())
-    await until(lambda: first.leading)
+    await until(lambda: first.held)
     two = asyncio.create_task(second.run())
     try:
         await record(pool, "t.a", 5)
         await until(lambda: empty(pool, "t.a"))
         assert sent == [("first", n) for n in range(1, 6)]
-        assert not second.leading
+        assert not second.held
         await ended(one)
-        await until(lambda: second.leading)
+        await until(lambda: second.held)
         await record(pool, "t.b", 2)
         await until(lambda: empty(pool, "t.b"))
         assert sent[5:] == [("second", 1), ("second", 2)]
@@ -145,32 +147,70 @@ async def test_one_relay_sends_and_its_successor_takes_over_when_its_session_die
         await pool.close()
 
 
-async def test_a_relay_split_off_for_a_few_cells_sends_for_all_only_where_nobody_else_does(
+async def test_a_process_split_off_sends_for_its_cells_and_for_others_only_where_nobody_else_does(
     pool: "asyncpg.Pool[asyncpg.Record]", database: str
 ) -> None:
-    """Its process is flooded, perhaps: the process of all cells begins again, and finds the lock free."""
+    """A flooded cell's events are sent by its own process. What nobody sends is taken up after a while, and given back."""
+    sent: list[tuple[str, str]] = []
 
-    async def send(_: str, rows: Sequence[asyncpg.Record]) -> dict[int, int]:
-        return {0: rows[-1]["version"]}
+    def by(name: str) -> Send:
+        async def send(topic: str, rows: Sequence[asyncpg.Record]) -> dict[int, int]:
+            sent.append((name, topic))
+            return {0: rows[-1]["version"]}
 
-    relays = {"first": Relay(database, send), "again": Relay(database, send), "few": Relay(database, send, patience_s=2.0)}
-    tasks = {"first": asyncio.create_task(relays["first"].run())}
+        return send
+
+    async def all_sent(*topics: str) -> list[tuple[str, str]]:
+        sent.clear()
+        for topic in topics:
+            await record(pool, topic, 1)
+        await until(lambda: nothing_left(pool))
+        return sorted(sent, key=lambda pair: pair[1])
+
+    most = Relay(database, by("most"), ("a", "b"), patience_s=1.0)
+    few = Relay(database, by("few"), ("busy",), patience_s=1.0)
+    tasks = {"few": asyncio.create_task(few.run()), "most": asyncio.create_task(most.run())}
     try:
-        await until(lambda: relays["first"].leading)
-        tasks["few"] = asyncio.create_task(relays["few"].run())
-        await asyncio.sleep(0.6)
-        await ended(tasks["first"])
-        await asyncio.sleep(0.6)
-        assert not relays["few"].leading
-        tasks["again"] = asyncio.create_task(relays["again"].run())
-        await until(lambda: relays["again"].leading)
-        await asyncio.sleep(2.5)
-        assert not relays["few"].leading
-        await ended(tasks["again"])
-        await until(lambda: relays["few"].leading)
+        await until(lambda: (most.held, few.held) == ({"a", "b"}, {"busy"}))
+        assert await all_sent("t.a", "t.busy") == [("most", "t.a"), ("few", "t.busy")]
+        assert await all_sent("t.gone") in ([("few", "t.gone")], [("most", "t.gone")]), "a cell of which nobody knows any more"
+        await ended(tasks["few"])
+        assert await all_sent("t.busy", "t.a") == [("most", "t.a"), ("most", "t.busy")]
+        tasks["few"] = asyncio.create_task(few.run())
+        await until(lambda: (most.held, few.held) == ({"a", "b"}, {"busy"}))
+        assert await all_sent("t.busy") == [("few", "t.busy")]
     finally:
         for task in tasks.values():
             await ended(task)
+        await pool.close()
+
+
+async def nothing_left(pool: "asyncpg.Pool[asyncpg.Record]") -> bool:
+    return not await pool.fetchval("SELECT count(*) FROM outbox")
+
+
+async def test_no_relay_sends_while_somebody_is_alone_with_the_database(
+    pool: "asyncpg.Pool[asyncpg.Record]", database: str
+) -> None:
+    async def send(_: str, rows: Sequence[asyncpg.Record]) -> dict[int, int]:
+        return {0: rows[-1]["version"]}
+
+    relay = Relay(database, send, ("a",))
+    alone = await asyncpg.connect(database)
+    task = asyncio.create_task(relay.run())
+    try:
+        await until(lambda: relay.held)
+        assert not await alone.fetchval(outbox.LOCK), "a relay is at work"
+        await ended(task)
+        await until(lambda: alone.fetchval(outbox.LOCK))
+        await record(pool, "t.a", 1)
+        task = asyncio.create_task(relay.run())
+        await asyncio.sleep(1.2)
+        assert (relay.held, await left(pool, "t.a")) == (set(), 1)
+        await alone.close()
+        await until(lambda: empty(pool, "t.a"))
+    finally:
+        await ended(task)
         await pool.close()
 
 
@@ -184,7 +224,7 @@ async def test_what_is_sent_is_deleted_only_after_its_acknowledgement(
         await gate.wait()
         return {0: len(rows)}
 
-    relay = Relay(database, send)
+    relay = Relay(database, send, ("a",))
     await record(pool, "t.a", 3)
     task = asyncio.create_task(relay.run())
     try:
@@ -216,7 +256,7 @@ async def test_what_is_sent_is_swept_out_of_the_index(
     monkeypatch.setattr(outbox, "SWEEP_EVERY", 400)
     await ground.make_topics({"test.ok": "regions"})
     sender = Sender(ground.access, "/maillon/test", timeout_s=3)
-    task = asyncio.create_task(Relay(database, sender.send).run())
+    task = asyncio.create_task(Relay(database, sender.send, CELLS).run())
     try:
         await record(pool, "test.ok.ara", 1_000)
         await until(lambda: empty(pool, "test.ok.ara"), 5)

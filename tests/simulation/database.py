@@ -6,7 +6,7 @@ just a reference to the tables of that moment.
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -57,7 +57,7 @@ class Database:
     """Sees each commit, with the tables as they will be."""
     clashing: Callable[["Transaction", str, Key], None] = lambda _tx, _table, _key: None
     """Sees each row that cannot be inserted because another stands there."""
-    relaying: Callable[["Session"], None] = lambda _session: None
+    relaying: Callable[["Session", Collection[str]], None] = lambda _session, _cells: None
     """Sees which sessions ask for what is to be sent."""
 
     def delay(self) -> float:

@@ -2,7 +2,7 @@
 
 from collections import Counter as Count
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -23,7 +23,7 @@ RECEIPTS = "an outsider gets exactly one answer"
 PARKED = "nothing is set aside but for its own fault, and nothing that has one is let through"
 FORKS = "two histories of one stream are found"
 BACKWARDS = "what is dealt with is never forgotten without a restore"
-ONE_RELAY = "one relay a database"
+ONE_RELAY = "one relay a cell"
 ONE_MOMENT = "what is decided rests on the moment in which it is written"
 ANSWERED = "what was answered with yes is there"
 NO_SURPRISE = "the kernel meets nothing that it cannot explain"
@@ -86,7 +86,6 @@ class Judge:
     broker: Broker
     expected: Expected
     violations: list[Violation] = field(default_factory=list)
-    relays: list[Session] = field(default_factory=list)
     answers: dict[str, str] = field(default_factory=dict)
     """What became of each request: ok, unknown; none yet is unknown too."""
     unsure: set[str] = field(default_factory=set)
@@ -113,13 +112,10 @@ class Judge:
         if table == "events" and key in tx.base.get(table, {}):
             self.say(ONE_MOMENT, f"number {key[1]} of {key[0]} was given although its own moment shows it taken")
 
-    def relay(self, session: Session) -> None:
-        if session not in self.relays:
-            if any(not other.lost for other in self.relays):
-                self.say(
-                    ONE_RELAY, f"two sessions that live both send: {session.actor.name if session.actor else '-'} is the second"
-                )
-            self.relays.append(session)
+    def relay(self, session: Session, cells: Collection[str]) -> None:
+        for cell in cells:
+            if self.database.advisory.get(("relay", cell)) is not session:
+                self.say(ONE_RELAY, f"{session.actor.name if session.actor else '-'} sends for {cell} without its lock")
 
     def answered(self, cause: str) -> None:
         """Somebody was told yes: it must be there at this moment."""

@@ -9,15 +9,13 @@ from tests.simulation.schema import Row, Schema
 
 Args = Sequence[Any]
 Answer = tuple[Sequence[Row], int]
-RELAY_LOCK = ("'relay'",)
-"""The name of the relay's lock, as the statement that takes it gives it."""
 SELF_RELEASING = {"early", "gap", "blocked"}
 
 
 async def next_unsent(tx: Transaction, _schema: Schema, args: Args) -> Answer:
-    """Up to $1 unsent events of each topic, $2 apart, and about $3 bytes of all topics together."""
-    tx.database.relaying(tx.session)
-    share, apart, most_bytes = args
+    """Up to $1 unsent events of each topic of the cells $4, $2 apart, and about $3 bytes of all topics together."""
+    share, apart, most_bytes, cells = args
+    tx.database.relaying(tx.session, cells)
     waiting = sorted(tx.view("outbox"))
     many = len({topic for topic, _ in waiting})
     events = {row["seq"]: row for row in tx.view("events").values()} if waiting else {}
@@ -25,15 +23,41 @@ async def next_unsent(tx: Transaction, _schema: Schema, args: Args) -> Answer:
     rows = []
     for topic, seq in waiting:
         sizes = taken.setdefault(topic, [])
-        if topic not in apart and len(sizes) < min(share, 1 + 20 * share // many) and sum(sizes) < most_bytes // many:
+        ours = topic not in apart and topic.rpartition(".")[2] in cells
+        if ours and len(sizes) < min(share, 1 + 20 * share // many) and sum(sizes) < most_bytes // many:
             rows.append(events[seq])
         sizes.append(len(events[seq]["data"]))
     return rows, len(rows)
 
 
-async def is_free(tx: Transaction, _schema: Schema, _args: Args) -> Answer:
-    """Whether the relay's lock could be had at this moment; it is not kept."""
-    return [{"case": RELAY_LOCK not in tx.database.advisory}], 1
+async def among_relays(_tx: Transaction, _schema: Schema, _args: Args) -> Answer:
+    """Nobody is alone with the database here."""
+    return [{"locked": True}], 1
+
+
+async def take_cells(tx: Transaction, _schema: Schema, args: Args) -> Answer:
+    """The cells whose lock could be had."""
+    held = tx.database.advisory
+    rows = [{"cell": cell} for cell in args[0] if held.setdefault(("relay", cell), tx.session) is tx.session]
+    return rows, len(rows)
+
+
+async def give_cell(tx: Transaction, _schema: Schema, args: Args) -> Answer:
+    """Let a cell's lock go."""
+    ours = tx.database.advisory.get(("relay", args[0])) is tx.session
+    if ours:
+        del tx.database.advisory["relay", args[0]]
+    return [{"pg_advisory_unlock": ours}], 1
+
+
+async def topics_unsent(tx: Transaction, _schema: Schema, _args: Args) -> Answer:
+    """The topics that have anything unsent, and for how long."""
+    first: dict[str, int] = {}
+    for topic, seq in sorted(tx.view("outbox")):
+        first.setdefault(topic, seq)
+    events = {row["seq"]: row for row in tx.view("events").values()} if first else {}
+    rows = [{"topic": topic, "waited": tx.began - events[seq]["at"]} for topic, seq in first.items()]
+    return rows, len(rows)
 
 
 async def streams_of(tx: Transaction, _schema: Schema, args: Args) -> Answer:
@@ -152,10 +176,6 @@ async def unsent(tx: Transaction, _schema: Schema, _args: Args) -> Answer:
     return [{"n": len(waiting), "at": at}], 1
 
 
-async def anything_unsent(tx: Transaction, _schema: Schema, _args: Args) -> Answer:
-    return [{"exists": bool(tx.view("outbox"))}], 1
-
-
 async def nothing(_tx: Transaction, _schema: Schema, _args: Args) -> Answer:
     """What is gone is gone at once here: there is nothing to sweep."""
     return [], 0
@@ -168,10 +188,16 @@ KNOTTY: Mapping[str, Callable[[Transaction, Schema, Args], Awaitable[Answer]]] =
     "topics) many CROSS JOIN LATERAL ( SELECT e.*, sum(pg_column_size(e.data)) OVER (ORDER BY e.seq) - "
     "pg_column_size(e.data) AS before FROM (SELECT seq FROM outbox o WHERE o.topic = t.topic ORDER BY seq LIMIT "
     "least($1::bigint, 1 + 20 * $1::bigint / many.n)) o JOIN events e USING (seq) ) e WHERE t.topic <> ALL ($2::text[]) AND "
-    "e.before < $3::bigint / many.n ORDER BY e.topic, e.seq": next_unsent,
+    "substring(t.topic FROM '[^.]*$') = ANY ($4::text[]) AND e.before < $3::bigint / many.n ORDER BY e.topic, e.seq": next_unsent,
     SWEEP: nothing,
-    "SELECT CASE WHEN (SELECT pg_try_advisory_lock(hashtext(current_schema()), hashtext('relay'))) THEN (SELECT "
-    "pg_advisory_unlock(hashtext(current_schema()), hashtext('relay'))) ELSE false END": is_free,
+    "SELECT pg_try_advisory_lock_shared(hashtext(current_schema()), hashtext('relay'))": among_relays,
+    "SELECT cell FROM unnest($1::text[]) cell WHERE pg_try_advisory_lock(hashtext(current_schema()), hashtext('relay ' || "
+    "cell))": take_cells,
+    "SELECT pg_advisory_unlock(hashtext(current_schema()), hashtext('relay ' || $1))": give_cell,
+    "WITH RECURSIVE topics AS ( (SELECT topic FROM outbox ORDER BY topic LIMIT 1) UNION ALL SELECT (SELECT o.topic FROM "
+    "outbox o WHERE o.topic > t.topic ORDER BY o.topic LIMIT 1) FROM topics t WHERE t.topic IS NOT NULL ) SELECT t.topic, "
+    "now() - e.at AS waited FROM topics t CROSS JOIN LATERAL (SELECT seq FROM outbox o WHERE o.topic = t.topic ORDER BY seq "
+    "LIMIT 1) o JOIN events e USING (seq)": topics_unsent,
     "SELECT stream, count(*) AS events, bool_or(type = ANY ($2::text[])) AS ours FROM events WHERE stream > $1 GROUP BY "
     "stream ORDER BY stream LIMIT $3": streams_of,
     "WITH heads AS ( SELECT p.stream, p.topic FROM parked p LEFT JOIN seen s USING (stream, topic) WHERE p.topic = ANY "
@@ -192,5 +218,4 @@ KNOTTY: Mapping[str, Callable[[Transaction, Schema, Args], Awaitable[Answer]]] =
     "topic": consumed,
     "SELECT why, count(*) AS n, min(at) AS oldest FROM parked GROUP BY why": parked_by_reason,
     "SELECT n, at FROM (SELECT count(*) AS n, min(seq) AS first FROM outbox) _ LEFT JOIN events ON seq = first": unsent,
-    "SELECT EXISTS (SELECT FROM outbox)": anything_unsent,
 }

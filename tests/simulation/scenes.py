@@ -6,10 +6,12 @@ Each begins with rows of its own, and gives what was seen, in words that do not 
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid5
 
+from shared import outbox
 from shared.aggregate import Recorded, Versioned, insert
 from shared.db import Tx
 from shared.events.base import Event
@@ -203,6 +205,32 @@ async def a_lock_goes_with_its_session(connect: Connect) -> list[str]:
     return seen
 
 
+async def a_relay_takes_and_gives_the_locks_of_cells(connect: Connect) -> list[str]:
+    one, other = await connect(), await connect()
+
+    async def taken(by: Any, *cells: str) -> str:
+        return str([row["cell"] for row in await by.fetch(outbox.TAKE, cells)])
+
+    seen = [str(await by.fetchval(outbox.AMONG)) for by in (one, other)]
+    seen += [await taken(one, "scene-a", "scene-b"), await taken(other, "scene-a", "scene-c")]
+    seen += [str(await one.fetchval(outbox.GIVE, "scene-a")), await taken(other, "scene-a", "scene-b")]
+    await one.close()
+    await other.close()
+    return seen
+
+
+async def a_relay_sees_what_waits_and_takes_what_is_its_own(connect: Connect) -> list[str]:
+    one, topic = await connect(), "scene.unsent.ara"
+    await insert(tx(one), [replace(made("unsent", n), topic=topic) for n in (1, 2)], outbox=True)
+    waiting = [row for row in await one.fetch(outbox.WAITING) if row["topic"] == topic]
+    seen = [str([row["waited"] > timedelta(0) for row in waiting])]
+    for cells in (["sent"], ["ara"]):
+        rows = await one.fetch(outbox.NEXT, 1, [], 1_000_000, cells)
+        seen.append(str([row["version"] for row in rows if row["topic"] == topic]))
+    await one.close()
+    return seen
+
+
 async def a_cursor_never_goes_back(connect: Connect) -> list[str]:
     one = await connect()
     seen = []
@@ -236,6 +264,8 @@ SCENES = (
     a_number_that_was_taken,
     what_the_tables_refuse,
     a_lock_goes_with_its_session,
+    a_relay_takes_and_gives_the_locks_of_cells,
+    a_relay_sees_what_waits_and_takes_what_is_its_own,
     a_cursor_never_goes_back,
     one_that_waits_comes_twice_at_once,
 )
