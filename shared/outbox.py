@@ -35,25 +35,21 @@ SELECT cell FROM unnest($1::text[]) cell WHERE pg_try_advisory_lock(hashtext(cur
 """Take the locks of cells: those that could be had."""
 GIVE = "SELECT pg_advisory_unlock(hashtext(current_schema()), hashtext('relay ' || $1))"
 
-WAITING = """
+TOPICS = """
 WITH RECURSIVE topics AS (
     (SELECT topic FROM outbox ORDER BY topic LIMIT 1)
     UNION ALL
     SELECT (SELECT o.topic FROM outbox o WHERE o.topic > t.topic ORDER BY o.topic LIMIT 1) FROM topics t WHERE t.topic IS NOT NULL
 )
-SELECT t.topic, now() - e.at AS waited
-FROM topics t
-CROSS JOIN LATERAL (SELECT seq FROM outbox o WHERE o.topic = t.topic ORDER BY seq LIMIT 1) o JOIN events e USING (seq)
 """
+"""Jumps from topic to topic along the index of what is not sent."""
+
+WAITING = f"""{TOPICS}SELECT t.topic, now() - e.at AS waited FROM topics t
+CROSS JOIN LATERAL (SELECT seq FROM outbox o WHERE o.topic = t.topic ORDER BY seq LIMIT 1) o JOIN events e USING (seq)
+"""  # noqa: S608 ours
 """The topics that have anything unsent, and for how long."""
 
-NEXT = """
-WITH RECURSIVE topics AS (
-    (SELECT topic FROM outbox ORDER BY topic LIMIT 1)
-    UNION ALL
-    SELECT (SELECT o.topic FROM outbox o WHERE o.topic > t.topic ORDER BY o.topic LIMIT 1) FROM topics t WHERE t.topic IS NOT NULL
-)
-SELECT e.seq, e.stream, e.version, e.topic, e.type, e.at, e.trace, e.data
+NEXT = f"""{TOPICS}SELECT e.seq, e.stream, e.version, e.topic, e.type, e.at, e.trace, e.data
 FROM topics t
 CROSS JOIN (SELECT count(topic) AS n FROM topics) many
 CROSS JOIN LATERAL (
@@ -63,9 +59,9 @@ CROSS JOIN LATERAL (
 ) e
 WHERE t.topic <> ALL ($2::text[]) AND substring(t.topic FROM '[^.]*$') = ANY ($4::text[]) AND e.before < $3::bigint / many.n
 ORDER BY e.topic, e.seq
-"""
+"""  # noqa: S608 ours
 """Up to $1 unsent events of each topic of the cells $4 that has any, $2 apart, and about $3 bytes (as they are stored) of all together, at
-least one event of each. Jumps from topic to topic along the index."""
+least one event of each."""
 
 SENT = """
 WITH gone AS (DELETE FROM outbox WHERE topic = $1 AND seq = ANY ($2::bigint[]))

@@ -48,9 +48,10 @@ OUTSIDE_THE_KERNEL = (
     "shared/kafka/admin.py",
     "shared/kafka/ends.py",
     "shared/audit.py",
+    "shared/jobs.py",
     "shared/vault.py",
 )
-"""Event types, the look of pages, what only operations use, and the vault: a library that stands alone (ADR 0009)."""
+"""Event types, the look of pages, what only operations use, and the libraries that stand alone: jobs by the clock, the vault (ADR 0009)."""
 
 
 def kernel_is_small(files: Files) -> list[str]:
