@@ -114,6 +114,8 @@ class Plan:
     faults: list[Fault] = field(default_factory=list)
     lasts: float = 1.5
     restores: bool = False
+    split: bool = False
+    """One of the cells has a process of its own."""
     sender_timeout_s: float = 2.0
 
 
@@ -130,6 +132,7 @@ class Draft:
             restores=chance.random() < 0.15,
             sender_timeout_s=chance.choice([0.4, 1.0, 3.0]),
         )
+        self.plan.split = self.plan.processes > 1 and len(self.plan.cells) > 1 and seed % 2 == 0
         self.doors: list[str] = []
         self.count = 0
 

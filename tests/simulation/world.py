@@ -51,6 +51,10 @@ SETTINGS = {
     "data_dir": Path("none"),
 }
 REPLICAS = [Settings.model_validate(SETTINGS | {"replica": str(n)}) for n in range(3)]
+SPLIT = [
+    Settings.model_validate(SETTINGS | {"replica": str(n), "cells": cells}) for n, cells in enumerate(("*,!idf", "idf", "*,!idf"))
+]
+"""The second serves a busy cell alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +122,7 @@ class World:
         return process
 
     async def serve(self, process: Process) -> None:
-        running = Running(build(REPLICAS[process.number]))
+        running = Running(build((SPLIT if self.plan.split else REPLICAS)[process.number]))
         try:
             await running.start(cast("FastAPI", SimpleNamespace(state=SimpleNamespace())))
         except Forked as error:
