@@ -10,7 +10,8 @@ from datetime import datetime, timedelta
 from typing import ClassVar, Literal
 from uuid import UUID
 
-from services.certs.domain.ledger import Breach, Sum, Verdict
+from services.certs.domain.ledger import Sum, Verdict
+from services.certs.domain.passage import Breach
 from services.certs.domain.trail import NOBODY
 from shared.events.base import Event, Fact, stream_id
 

@@ -19,6 +19,9 @@ from shared.events.base import Fact
 
 BUCKETS: tuple[Bucket, ...] = ("open", "stock", "sold", "given", "scrapped", "lost", "returned")
 State = Literal["holds", "open", "broken"]
+PARTS: tuple[str, ...] = ("collected", "received", "on_its_way", *BUCKETS)
+REST = {"offered": "missing", "collected": "lost_in_transit", "received": "unexplained"}
+"""What the difference of each sum is called."""
 
 
 class Sum(Fact):
@@ -32,6 +35,12 @@ class Sum(Fact):
     @property
     def difference(self) -> int:
         return self.whole - sum(self.parts.values())
+
+    @property
+    def spelled(self) -> dict[str, int]:
+        """The sum with the name of its difference: `missing`, `lost_in_transit`, `unexplained`."""
+        parts = {part: self.parts[part] for part in PARTS if part in self.parts}  # a table keeps them in an order of its own
+        return {self.name: self.whole, **parts, REST[self.name]: self.difference}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

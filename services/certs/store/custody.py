@@ -1,11 +1,12 @@
 """The SQL of the chain of custody: trails, and what the audit finds in them."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from services.certs.domain.account import Account, account_id
+from services.certs.domain.account import Account, NoteAccount, account_id, decide_account, evolve_account
+from services.certs.domain.ledger import judge
 from services.certs.domain.trail import Trail
 from services.certs.store.tables import ACCOUNTS, TRAILS
 from shared.db import Tx
@@ -72,6 +73,21 @@ async def account(tx: Tx, donation: UUID) -> Account:
     """What the audit last found of a donation."""
     found = await ACCOUNTS.load(tx, [account_id(donation)])
     return next((kept.state for kept in found.values()), Account())
+
+
+async def judged(tx: Tx, donation: UUID, patience: timedelta, now: datetime) -> tuple[Account, NoteAccount]:
+    """The account of a donation as it was kept, and what is found of it now."""
+    its = await trails(tx, donation)
+    verdict = judge(its, await twins(tx, its), now)
+    found = NoteAccount(id=account_id(donation), donation_id=donation, verdict=verdict, patience=patience, noted_at=now)
+    return await account(tx, donation), found
+
+
+async def account_now(tx: Tx, donation: UUID, patience: timedelta, now: datetime) -> Account:
+    """How a donation stands now, whether that was kept already or not."""
+    before, found = await judged(tx, donation, patience, now)
+    events = decide_account(before, found)
+    return evolve_account(before, events[0]) if events else before
 
 
 async def accounts(tx: Tx, limit: int) -> list[Account]:
