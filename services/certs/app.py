@@ -176,6 +176,7 @@ def build(settings: CertsSettings) -> Service:
                 log=str(log),
                 early=issuer.early,
                 wait_s=settings.certs_correction_after_s,
+                patience=settings.audit_patience,
                 witnesses=tuple(map(str, publisher.witnesses)),
             ),
         },

@@ -10,6 +10,7 @@ from services.certs import reactions
 from services.certs.app import TRAIL
 from services.certs.domain.ledger import Verdict, judge
 from services.certs.domain.trail import NoteStep, Trail
+from shared.desk import Desk
 from shared.events.base import Donor, Event, stream_id
 from shared.events.distribution import (
     DeviceDelivered,
@@ -176,6 +177,13 @@ def messages(told: Iterable[Told], at: datetime = AT) -> list[Message]:
 
 
 CONTRACTS = {event.type: event for event in reactions.TRACED}
+
+
+async def keep(desk: Desk, told: Iterable[Told]) -> None:
+    """What the reactions make of it, carried out at once, without Kafka."""
+    for message in messages(told):
+        contract = CONTRACTS[message.type]
+        await desk.carry_out(reactions.REACTIONS[contract](message, contract.model_validate_json(message.value)))
 
 
 @dataclass(slots=True)

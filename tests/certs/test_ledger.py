@@ -6,6 +6,7 @@ from uuid import uuid4
 
 import pytest
 from hypothesis import given as generated
+from hypothesis import settings
 from hypothesis import strategies as st
 
 from services.certs.app import ACCOUNT, TRAIL
@@ -71,6 +72,7 @@ def interleaved(told: Sequence[Told]) -> st.SearchStrategy[list[Message]]:
     return st.permutations(range(len(whole))).map(ordered)
 
 
+@settings(deadline=None, max_examples=40)
 @generated(interleaved(WHOLE))
 def test_in_any_order_the_same_is_kept_and_nobody_is_accused_on_the_way(heard: list[Message]) -> None:
     kept = Kept()
@@ -297,6 +299,7 @@ def test_a_long_life_is_no_breach(life: str) -> None:
     assert now.sums[2].difference == 0
 
 
+@settings(deadline=None, max_examples=60)
 @generated(st.sampled_from(sorted(LIVES)).flatmap(lambda life: interleaved([*WHOLE, *LIVES[life][0]])))
 def test_nor_is_it_in_any_order(heard: list[Message]) -> None:
     kept = Kept()

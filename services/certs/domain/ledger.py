@@ -14,11 +14,12 @@ from datetime import datetime
 from typing import Literal
 
 from services.certs.domain.passage import STALLED, Breach, Bucket, Code, Device, device_breaches, shared
-from services.certs.domain.trail import NOBODY, Step, Trail, held_before, in_time
+from services.certs.domain.trail import NOBODY, Holder, Kind, Step, Trail, held, held_before, in_time
 from shared.events.base import Fact
 
 BUCKETS: tuple[Bucket, ...] = ("open", "stock", "sold", "given", "scrapped", "lost", "returned")
 State = Literal["holds", "open", "broken"]
+KINDS: tuple[Kind, ...] = ("donation", "consignment", "device")
 PARTS: tuple[str, ...] = ("collected", "received", "on_its_way", *BUCKETS)
 REST = {"offered": "missing", "collected": "lost_in_transit", "received": "unexplained"}
 """What the difference of each sum is called."""
@@ -50,6 +51,32 @@ class Verdict:
     reference: str = ""
     sums: tuple[Sum, ...] = ()
     breaches: tuple[Breach, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Followed:
+    """A thing by its own steps, each with who had it from then on."""
+
+    trail: Trail
+    bucket: str
+    """Of a device: where it is, or all the places where its steps say that it is."""
+    steps: tuple[tuple[Step, Holder], ...]
+
+
+def followed(trails: Iterable[Trail]) -> list[Followed]:
+    """Who had a donation, its consignments and its devices, from when and on whose word: in this order, each by its reference."""
+    known = sorted(trails, key=lambda trail: (KINDS.index(trail.kind), trail.reference, str(trail.subject)))
+    steps = {trail.subject: trail.steps for trail in known}
+    donation = steps.get(known[0].donation_id, ()) if known else ()
+    found = []
+    for trail in known:
+        before = () if trail.kind == "donation" else donation
+        if trail.kind == "device":
+            before = (*before, *steps.get(trail.consignment_id or NOBODY, ()))
+        its = tuple(pair for pair in held((*before, *trail.steps)) if pair[0] in trail.steps)
+        bucket = " ".join(Device(trail).buckets()) if trail.kind == "device" else ""
+        found.append(Followed(trail=trail, bucket=bucket, steps=its))
+    return found
 
 
 def judge(trails: Iterable[Trail], twins: Sequence[Trail], now: datetime) -> Verdict:

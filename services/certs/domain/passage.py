@@ -287,5 +287,5 @@ def shared(device: Device, twins: Sequence[Trail]) -> Iterable[Breach]:
             for stay in mine:
                 later = (stay.since.at, str(device.trail.subject)) > (other.since.at, str(twin.subject))
                 if stay.name == other.name and later and stay.meets(other):
-                    code: Code = "serial_twice" if stay.name.startswith("serial:") else "medium_twice"
+                    code: Code = "medium_twice" if stay.medium else "serial_twice"
                     yield device.breach(code, stay.since, sure=False, other=twin.reference)

@@ -140,6 +140,10 @@ class Stay:
     since: Step
     until: Step | None = None
 
+    @property
+    def medium(self) -> bool:
+        return self.name.startswith("medium:")
+
     def meets(self, other: "Stay") -> bool:
         """Whether both were at one moment."""
         return (other.until is None or self.since.at < other.until.at) and (self.until is None or other.since.at < self.until.at)
@@ -158,7 +162,7 @@ def decide_trail(trail: Trail, command: NoteStep) -> list[StepNoted]:
 
 def evolve_trail(trail: Trail, event: StepNoted) -> Trail:
     """The trail with one step more, at its place: the same whatever order its steps came in."""
-    steps = tuple(sorted({*trail.steps, event.step}, key=lambda step: step.place))
+    steps = tuple(sorted((*trail.steps, event.step), key=lambda step: step.place))
     return Trail(
         kind=event.kind,
         subject=event.subject,
