@@ -79,7 +79,7 @@ async def test_a_donation_shows_its_sums_and_who_held_each_device(audited: Site)
     [(topic, stream, _)] = WRONG.sold("1", mark="again")
     assert f"<code>{topic}</code>, <code>{stream}</code>, n°&nbsp;1" in shown
     assert fr("À ce moment, l'avait : La personne bénéficiaire.") in shown
-    assert fr("1 en stock, 2 vendus, 1 donnés, 1 au rebut, 1 de trop") in shown
+    assert fr("2\u00a0vendus, 1\u00a0donné, 1\u00a0au rebut, 1 de trop") in shown
     for who in ("Le transporteur", "Trira", "Structure STR-0005", "La personne bénéficiaire", "Filière de recyclage"):
         assert who in shown, who
     assert f"DISK-{WRONG.mark}-4" in shown
@@ -113,8 +113,8 @@ def test_everything_has_its_words(kind: object, words: dict[str, str]) -> None:
 def test_a_sum_is_written_with_what_is_left_over() -> None:
     short = Sum(name="offered", whole=4, parts={"collected": 3}, state="holds")
     more = Sum(name="offered", whole=4, parts={"collected": 5}, state="holds")
-    assert custody_words.sum_(short) == ("Proposés : 4", "3 enlevés, 1 jamais remis")
-    assert custody_words.sum_(more) == ("Proposés : 4", "5 enlevés, 1 de trop")
+    assert custody_words.sum_(short) == ("Proposés : 4", "3\u00a0enlevés, 1\u00a0jamais remis")
+    assert custody_words.sum_(more) == ("Proposés : 4", "5\u00a0enlevés, 1 de trop")
     assert custody_words.sum_(Sum(name="received", whole=0, parts={}, state="open")) == ("Arrivés à l’atelier : 0", "rien encore")
 
 

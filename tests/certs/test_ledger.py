@@ -9,18 +9,13 @@ from hypothesis import given as generated
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from services.certs.app import ACCOUNT, TRAIL
-from services.certs.domain.account import AccountNoted, Noted, NoteAccount, account_id
 from services.certs.domain.ledger import Sum, Verdict
-from services.certs.domain.passage import Breach
-from services.certs.domain.trail import Holder, NoteStep, Step, StepNoted, Trail, held, in_time, stays
-from shared.events.base import Event, stream_id
+from shared.events.base import stream_id
 from shared.events.distribution import StockWithdrawn
 from shared.events.refurb import (
     AuditWithdrawn,
     DeviceAudited,
     DeviceFound,
-    DeviceHandedOver,
     DeviceLost,
     DeviceScrapped,
     DeviceTakenBack,
@@ -32,7 +27,6 @@ from shared.events.routing import CountedAtPoint, ReceivedAtPoint, SentOn
 from shared.message import Message
 from tests.certs.chain import SHOP, Chain, Kept, Told, messages, verdict
 from tests.certs.samples import AT
-from tests.support.given import given
 
 C = Chain(mark="7K3M24PQ")
 WHOLE = C.whole()

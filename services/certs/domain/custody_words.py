@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from services.certs.domain.ledger import Sum
 from services.certs.domain.passage import Breach, Code
 from services.certs.domain.trail import Holder, Role, Stay, Step, What
-from services.certs.domain.words import printable, refurbisher
+from services.certs.domain.words import count, printable, refurbisher
 
 STATES: Mapping[str, tuple[str, str]] = {
     "holds": ("ok", "Compte juste"),
@@ -62,20 +62,20 @@ ROLES: Mapping[Role, str] = {
     "waste": "Filière de recyclage",
     "nobody": "Personne ne sait",
 }
-PARTS: Mapping[str, str] = {
-    "collected": "enlevés",
-    "missing": "jamais remis",
-    "received": "arrivés à l’atelier",
-    "on_its_way": "en route",
-    "lost_in_transit": "perdus en route",
-    "open": "à l’atelier",
-    "stock": "en stock",
-    "sold": "vendus",
-    "given": "donnés",
-    "scrapped": "au rebut",
-    "lost": "introuvables",
-    "returned": "revenus",
-    "unexplained": "inexpliqués",
+PARTS: Mapping[str, tuple[str, str]] = {
+    "collected": ("enlevé", "enlevés"),
+    "missing": ("jamais remis", "jamais remis"),
+    "received": ("arrivé à l’atelier", "arrivés à l’atelier"),
+    "on_its_way": ("en route", "en route"),
+    "lost_in_transit": ("perdu en route", "perdus en route"),
+    "open": ("à l’atelier", "à l’atelier"),
+    "stock": ("en stock", "en stock"),
+    "sold": ("vendu", "vendus"),
+    "given": ("donné", "donnés"),
+    "scrapped": ("au rebut", "au rebut"),
+    "lost": ("introuvable", "introuvables"),
+    "returned": ("revenu", "revenus"),
+    "unexplained": ("inexpliqué", "inexpliqués"),
 }
 BUCKETS: Mapping[str, str] = {
     "open": "À l’atelier",
@@ -141,7 +141,7 @@ def breach(found: Breach) -> str:
 
 def sum_(each: Sum) -> tuple[str, str]:
     """The two sides of a sum: `Enlevés : 4`, and what they are. What a sum has too many is said as such."""
-    parts = [f"{count} {PARTS[name]}" for name, count in each.spelled.items() if name != each.name and count > 0]
+    parts = [count(number, *PARTS[name]) for name, number in each.spelled.items() if name != each.name and number > 0]
     if each.difference < 0:
         parts.append(f"{-each.difference} de trop")
     return f"{WHOLES[each.name]} : {each.whole}", ", ".join(parts) or "rien encore"
