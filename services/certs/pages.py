@@ -219,7 +219,13 @@ async def audit(request: Request, desk: At, at_home: AtHome, don: str = "") -> R
     if wanted:
         return RedirectResponse(f"/certs/audit/{wanted[0]}", 303)
     shown = [(one, custody_words.STATES[one.state], [custody_words.sum_(s) for s in one.sums], why(one)) for one in found]
-    known = {"counts": counts, "shown": shown[:DEVICES_SHOWN], "more": len(shown) > DEVICES_SHOWN, "typed": typed, "tabs": TABS}
+    known: dict[str, Any] = {
+        "counts": counts,
+        "shown": shown[:DEVICES_SHOWN],
+        "more": len(shown) > DEVICES_SHOWN,
+        "typed": typed,
+        "tabs": TABS,
+    }
     return at_home.pages.render(request, "audit.html", **known)
 
 

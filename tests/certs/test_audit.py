@@ -1,5 +1,6 @@
 """The audit at work: from the topics to what the command says, with a loss, a repeat and a swap seeded among sound donations."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
@@ -9,11 +10,13 @@ import pytest
 import pytest_asyncio
 from structlog.testing import capture_logs
 
+from services.certs import reactions
 from services.certs.app import build
 from services.certs.domain.account import Account
 from services.certs.settings import CertsSettings
 from services.certs.store import custody
-from tests.certs.chain import SHOP, Chain, Told
+from shared.events.routing import ConsignmentAssigned
+from tests.certs.chain import SHOP, Chain, Told, messages
 from tests.certs.scene import without_jobs
 from tests.certs.test_ledger import ADDED_UP
 from tests.support.command import Said, maillon
@@ -153,6 +156,21 @@ async def test_patience_ends_by_the_clock_alone_and_a_late_word_ends_the_breach(
     assert [n.breach.code for n in kept.broken] == ["ready_unstocked"]
     await tell(publisher, [last])
     assert (await stands(impatient, chain, "holds")).noted == ()
+
+
+async def test_a_donation_of_before_the_audit_is_not_accused_of_what_was_not_kept(impatient: Site, publisher: Publisher) -> None:
+    chain = Chain()
+    whole = chain.whole()
+    [assigned, *_] = messages([(chain.routing, chain.consignment, chain.assigned())])
+    await impatient.desk.carry_out(reactions.NOTED[ConsignmentAssigned](assigned, chain.assigned()))
+    await tell(publisher, [told for told in whole if told[0] != chain.routing])
+
+    async def heard() -> bool:
+        return bool(await impatient.desk.pool.fetchval("SELECT count(*) FROM judged WHERE donation_id = $1", chain.donation))
+
+    await impatient.until(heard, 30)
+    await asyncio.sleep(3)
+    assert (await account(impatient, chain.donation)).noted == ()
 
 
 async def test_nothing_of_a_person_is_kept(certs_settings: CertsSettings, publisher: Publisher) -> None:

@@ -14,6 +14,14 @@ from shared.db import Tx
 FACTS = "concat_ws('.', count(*), sum(version))"
 """What was said of a donation as one word, which is another one after each step."""
 
+FROM_BEFORE = """
+SELECT EXISTS (
+    SELECT FROM custodies c WHERE c.donation_id = $1 AND c.reference IS NOT NULL AND NOT EXISTS (
+        SELECT FROM trails t WHERE t.kind = 'consignment' AND t.subject = c.consignment_id AND t.steps @> '[{"what": "assigned"}]'
+    )
+)
+"""
+
 
 async def moved(tx: Tx, now: datetime, limit: int) -> list[UUID]:
     """Donations of which something was said since they were judged, and those that are to be judged again by now."""
@@ -49,7 +57,9 @@ async def keep_judged(tx: Tx, donation: UUID, word: str, again_at: datetime) -> 
 
 
 async def trails(tx: Tx, donation: UUID) -> list[Trail]:
-    """All that was said of a donation."""
+    """All that was said of a donation; nothing of one whose consignments were assigned before steps were kept: half of it is no chain."""
+    if await tx.connection.fetchval(FROM_BEFORE, donation):
+        return []
     found = await TRAILS.find(tx, "donation_id = $1", donation)
     return [trail.state for trail in found.values()]
 
