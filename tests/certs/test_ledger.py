@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from services.certs.domain.ledger import Sum, Verdict
 from shared.events.base import stream_id
 from shared.events.distribution import StockWithdrawn
+from shared.events.intake import DonationWithdrawn
 from shared.events.refurb import (
     AuditWithdrawn,
     DeviceAudited,
@@ -23,7 +24,7 @@ from shared.events.refurb import (
     WarrantyRepairBegun,
     WarrantyRepairEnded,
 )
-from shared.events.routing import CountedAtPoint, ReceivedAtPoint, SentOn
+from shared.events.routing import ConsignmentCollected, CountedAtPoint, ReceivedAtPoint, SentOn
 from shared.message import Message
 from tests.certs.chain import SHOP, Chain, Kept, Told, messages, verdict
 from tests.certs.samples import AT
@@ -137,6 +138,26 @@ SEEDED: dict[str, tuple[list[Told], list[tuple[str, str, str, str]]]] = {
     "left the stock, and never sold": (
         but(WHOLE, without=of("1", "DeviceSold", "DeviceHandedOver")),
         [("left_unsold", "1", "left", f"structure {SHOP}")],
+    ),
+    "in stock a second time": (
+        [*WHOLE, *C.stocked("4", 2)],
+        [("stocked_twice", "4", "stocked", "refurbisher trira"), ("stocked_unready", "4", "stocked", "refurbisher trira")],
+    ),
+    "shipped after it had left": (
+        [*WHOLE, *C.shelved("1")[:1]],
+        [("cannot_follow", "1", "shipped", "beneficiary")],
+    ),
+    "audited, and never received": (
+        [*WHOLE[:3], C.arrived_all(1), *C.at_work("9", C.audited("9"))],
+        [("lost_in_transit", "DON-7K3M-24PQ/1", "counted", "carrier"), ("not_received", "", "audited", "donor")],
+    ),
+    "scrapped, then ready": (
+        [*WHOLE, *C.at_work("3", C.ready("3"))],
+        [("after_scrapped", "3", "ready", "waste"), ("ready_unstocked", "3", "ready", "waste")],
+    ),
+    "collected and counted, and never assigned": (
+        [C.offered(4), C.sent(4)[1], C.arrived_all(4)],
+        [("unassigned", "", "collected", "donor")],
     ),
     "scrapped, then sold": (
         but(WHOLE, more=C.sold("3")),
@@ -279,6 +300,9 @@ LIVES: dict[str, tuple[list[Told], dict[str, int]]] = {
     "lost": (lost("4"), {"lost": 1, "stock": 0}),
     "found again": ([*lost("4"), *found("4"), *C.at_work("4", C.ready("4")), *C.stocked("4", 2)], {}),
     "sold while it was looked for": (quick_till(), {"sold": 2, "stock": 0}),
+    "sold while it was looked for, as far as is known": (quick_till()[:-1], {"sold": 2, "stock": 0}),
+    "ready with another category": (C.at_work("4", C.ready("4")), {}),
+    "counted wrong at the point, and right at the workshop": (POINT, {}),
     "a medium that moved": (MOVED, {}),
     "a medium that people say is elsewhere": (SETTLED, {}),
 }
@@ -291,6 +315,68 @@ def test_a_long_life_is_no_breach(life: str) -> None:
     assert shape(now) == []
     assert now.sums[2].parts == {**ADDED_UP[2].parts, **other}
     assert now.sums[2].difference == 0
+
+
+COLLECTED = [C.offered(4), *C.sent(4)]
+STALLS: dict[str, tuple[list[Told], list[tuple[str, str, str, str]]]] = {
+    "collected, and never arrived": (COLLECTED, [("not_arrived", "DON-7K3M-24PQ/1", "collected", "donor")]),
+    "counted, and not all identified": (
+        [*COLLECTED, C.arrived_all(4), *C.at_work("1", C.arrived("1"))],
+        [("not_named", "DON-7K3M-24PQ/1", "counted", "carrier")],
+    ),
+    "shipped, and never delivered": (
+        [*WHOLE, *C.shelved("4")[:1]],
+        [("not_delivered", "4", "shipped", "refurbisher trira")],
+    ),
+}
+
+
+@pytest.mark.parametrize("stall", STALLS)
+def test_what_nobody_saw_for_long_is_looked_for(stall: str) -> None:
+    told, expected = STALLS[stall]
+    assert shape(verdict(told, AT + timedelta(days=29))) == []
+    assert shape(verdict(told, AT + timedelta(days=31))) == expected
+
+
+@pytest.mark.parametrize(
+    "told,sums",
+    [
+        ([], [("offered", 0, 0, "open"), ("collected", 0, 0, "open"), ("received", 0, 0, "open")]),
+        ([C.offered(4)], [("offered", 4, 4, "open"), ("collected", 0, 0, "open"), ("received", 0, 0, "open")]),
+        ([C.offered(4), *C.sent(3)], [("offered", 4, 1, "open"), ("collected", 3, 0, "open"), ("received", 0, 0, "open")]),
+        (COLLECTED, [("offered", 4, 0, "holds"), ("collected", 4, 0, "open"), ("received", 0, 0, "open")]),
+        (
+            [*COLLECTED, C.arrived_all(4)],
+            [("offered", 4, 0, "holds"), ("collected", 4, 0, "holds"), ("received", 4, 0, "open")],
+        ),
+        (
+            [*COLLECTED, C.arrived_all(3)],
+            [("offered", 4, 0, "holds"), ("collected", 4, 1, "broken"), ("received", 3, 0, "open")],
+        ),
+        (
+            [*WHOLE, *C.sold("1", mark="again")],
+            [("offered", 4, 0, "holds"), ("collected", 4, 0, "holds"), ("received", 4, -1, "broken")],
+        ),
+    ],
+)
+def test_sums_are_open_while_the_chain_is_under_way(told: list[Told], sums: list[tuple[str, int, int, str]]) -> None:
+    assert [(s.name, s.whole, s.difference, s.state) for s in verdict(told).sums] == sums
+
+
+def test_what_was_offered_and_not_given_is_missing_and_breaks_nothing() -> None:
+    given_less = [C.offered(4), C.sent(4)[0], (C.routing, C.consignment, ConsignmentCollected(counted=3)), C.arrived_all(3)]
+    found = verdict(given_less)
+    assert (found.sums[0].difference, found.sums[0].state, found.breaches) == (1, "holds", ())
+
+
+def test_a_donation_that_was_withdrawn_is_closed() -> None:
+    gone = (f"intake.donations.{C.region}", C.donation, DonationWithdrawn(reason="changed_mind"))
+    assert verdict([C.offered(4), gone]).sums[0] == Sum(name="offered", whole=4, parts={"collected": 0}, state="holds")
+
+
+def test_a_count_that_is_corrected_ends_the_loss() -> None:
+    right = (C.refurb, C.arrival, C.received(4).model_copy(update={"corrects": 3}))
+    assert shape(verdict([*COLLECTED, C.arrived_all(3), right])) == []
 
 
 @settings(deadline=None, max_examples=60)

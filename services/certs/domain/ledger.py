@@ -146,7 +146,8 @@ def count_breaches(
     seen = (consignment.counts or consignment.points)[-1:]
     if taken is not None and seen and seen[0].count != taken:
         code: Code = "lost_in_transit" if (seen[0].count or 0) < taken else "more_than_collected"
-        yield breach(code, first_off([*consignment.points, *consignment.counts], taken) or seen[0])
+        off = first_off([*consignment.points, *consignment.counts], taken) or seen[0]
+        yield breach(code, off, sure=counted is not None)  # a point may be wrong, and the workshop right
     if counted is None and (left := consignment.collected) is not None and now - left.at > STALLED:
         yield breach("not_arrived", in_time(trail.steps)[-1], sure=False)
     named = in_time(d.received for d in devices if d.received)
