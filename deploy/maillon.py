@@ -25,6 +25,7 @@ COMMANDS: dict[str, str] = {
     "lag": "deploy.operate:lag",
     "tally": "deploy.operate:tally",
     "fold": "deploy.operate:fold",
+    "audit": "deploy.audit:audit",
     "cursors": "deploy.cursors:cursors",
     "rebuild": "deploy.rebuild:rebuild",
     "vault": "deploy.vault:vault",

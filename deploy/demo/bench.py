@@ -19,6 +19,8 @@ PARIS = ZoneInfo("Europe/Paris")
 STAMP = re.compile(r"^\[(\d{4}/\d\d/\d\d \d\d:\d\d:\d\d)\]", re.MULTILINE)
 SHAPE = "%Y/%m/%d %H:%M:%S"
 FOUND = re.compile(r"notice: Found (/dev/loop\d+), VIRT, Loopback device,  67 MB, S/N=\n")
+BORNE = re.compile(r"^(\s*Serial Number: )(\S*\d\S*)$", re.MULTILINE)
+"""A serial number that a machine bears; what firmware prints where it has none holds no digit."""
 MODEL_COLUMN = 17
 """Characters of the model that nwipe's table has room for."""
 
@@ -57,7 +59,10 @@ def machines(consignment_id: UUID, ended: datetime, count: int, data: Path = DAT
         smartctl: list[dict[str, Any]] = json.loads((folder / "smartctl.json").read_text(encoding="utf-8"))
         for disk in smartctl:
             disk["serial_number"] = another(disk["serial_number"], chance)
-        dmidecode = [(folder / f"dmidecode-{part}.txt").read_text(encoding="utf-8") for part in ("baseboard", "chassis")]
+        dmidecode = [
+            BORNE.sub(lambda m: m[1] + another(m[2], chance), (folder / f"dmidecode-{part}.txt").read_text(encoding="utf-8"))  # noqa: B023 called at once
+            for part in ("baseboard", "chassis")
+        ]
         genuine = (data / "nwipe" / f"{row['log']}.log").read_text(encoding="utf-8")
         yield Machine(
             device_ref=f"TR{consignment_id.hex[:6].upper()}-{number:02}",

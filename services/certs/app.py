@@ -5,8 +5,10 @@ from pathlib import Path
 
 from services.certs import jobs, web
 from services.certs import pages as certs_pages
-from services.certs.domain import certificate, cosignature, custody, drift, verification
+from services.certs.domain import account, certificate, cosignature, custody, drift, trail, verification
 from services.certs.jobs import Issuer
+from services.certs.jobs.auditor import Auditor
+from services.certs.jobs.publisher import Publisher
 from services.certs.pages import House
 from services.certs.reactions import REACTIONS
 from services.certs.settings import CertsSettings
@@ -87,6 +89,25 @@ DRIFT = Aggregate(
     topic=lambda _: None,
     rows=tables.DRIFTS,
 )
+# What the others said of where each thing was, step by step, and what the audit finds in it.
+TRAIL = Aggregate(
+    name="trail",
+    events=(trail.StepNoted,),
+    new=trail.Trail(),
+    decide=trail.decide_trail,
+    evolve=trail.evolve_trail,
+    topic=lambda _: None,
+    rows=tables.TRAILS,
+)
+ACCOUNT = Aggregate(
+    name="account",
+    events=(account.AccountNoted,),
+    new=account.Account(),
+    decide=account.decide_account,
+    evolve=account.evolve_account,
+    topic=lambda _: None,
+    rows=tables.ACCOUNTS,
+)
 
 AGGREGATES: Aggregates = {
     custody.NoteCustody: CUSTODY,
@@ -97,6 +118,8 @@ AGGREGATES: Aggregates = {
     certificate.SupersedeCertificate: CERTIFICATE,
     certificate.SignCheckpoint: CHECKPOINT,
     drift.NoteDrift: DRIFT,
+    trail.NoteStep: TRAIL,
+    account.NoteAccount: ACCOUNT,
 }
 
 
@@ -109,7 +132,7 @@ def build(settings: CertsSettings) -> Service:
     documents = Documents(settings.documents_folder)
     issuer = Issuer(settings=settings, press=press, keys=files.keys(settings.keys_folder), origin=log.name, documents=documents)
     shelf = Shelf(settings.log_folder)
-    publisher = jobs.Publisher(shelf=shelf, witnesses=cosignature.witnesses(settings.certs_witnesses))
+    publisher = Publisher(shelf=shelf, witnesses=cosignature.witnesses(settings.certs_witnesses))
     pages = Pages("certs", HERE / "templates", messages=certs_pages.MESSAGES)
     doors = Access(
         pages,
@@ -121,11 +144,22 @@ def build(settings: CertsSettings) -> Service:
         settings=settings,
         aggregates=AGGREGATES,
         reactions=REACTIONS,
-        hears={"routing.consignments": "refurbishers", "refurb.devices": "refurbishers"},
+        hears={
+            "intake.donations": "regions",
+            "routing.consignments": "refurbishers",
+            "refurb.devices": "refurbishers",
+            "distribution.stock": "regions",
+            "distribution.sales": "regions",
+        },
         tells={"certs.certificates": "refurbishers"},
         routers=(web.router, certs_pages.router),
         files=("/certs/verifier",),
-        jobs=(Job("issuer", 0.4, issuer.run), Job("watch", 5, jobs.watch), Job("publisher", 0.5, publisher.run)),
+        jobs=(
+            Job("issuer", 0.4, issuer.run),
+            Job("watch", 5, jobs.watch),
+            Job("publisher", 0.5, publisher.run),
+            Job("auditor", 2, Auditor(patience=settings.audit_patience).run),
+        ),
         migrations=HERE / "migrations",
         pages=pages,
         doors=doors,
@@ -142,6 +176,7 @@ def build(settings: CertsSettings) -> Service:
                 log=str(log),
                 early=issuer.early,
                 wait_s=settings.certs_correction_after_s,
+                patience=settings.audit_patience,
                 witnesses=tuple(map(str, publisher.witnesses)),
             ),
         },

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from itertools import groupby
 from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
@@ -9,17 +10,22 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Form, Request, UploadFile
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
-from services.certs.domain import words
+from services.certs.domain import custody_words, words
+from services.certs.domain.account import Account
 from services.certs.domain.certificate import NUMBER, Certificate
+from services.certs.domain.ledger import Followed, followed
 from services.certs.domain.statement import digest
+from services.certs.domain.trail import stays
 from services.certs.domain.verdicts import ADVICE, CHECKS, TITLES
 from services.certs.domain.words import drift as words_for
-from services.certs.store import tables
+from services.certs.store import custody, tables
 from services.certs.store.press import Press
 from shared.desk import Desk
+from shared.errors import NotYet
 from shared.http import At
 from shared.ui import Access, Pages, same_origin, wants_html
 from shared.ui.access import STAFF
+from shared.ui.formats import moment_fr
 
 if TYPE_CHECKING:
     from services.certs.domain.verification import Verdict
@@ -29,6 +35,8 @@ router = APIRouter(prefix="/certs", include_in_schema=False)
 LARGEST = 20_000_000
 SHOWN = 20
 DRIFTS_SHOWN = 300
+DEVICES_SHOWN = 100
+TABS = [("Registre public", "/certs/journal"), ("Écarts", "/certs/ecarts"), ("Comptes", "/certs/audit")]
 MESSAGES: Mapping[str, str] = {
     "certificate_unknown": "Nous n’avons pas de certificat {number}. Vérifiez le numéro, en haut du document.",
     "log_empty": "Le registre est encore vide. Il s’ouvre avec le premier certificat.",
@@ -36,6 +44,7 @@ MESSAGES: Mapping[str, str] = {
     "not_settled": "Aucun appareil de cet envoi n’est encore prêt, au rebut ou introuvable : il n’y a rien à certifier pour l’instant.",
     "document_lost": "Ce document n’est pas disponible pour l’instant. Rien n’est perdu de ce qu’il atteste. Prévenez-nous.",
     "verifier_busy": "Trop de fichiers sont en cours de vérification. Le vôtre n’a pas été vérifié. Recommencez dans une minute.",
+    "donation_unknown": "Aucun service n’a encore parlé de ce don.",
     "press": "La vérification n’a pas abouti. Votre fichier n’est pas en cause. Recommencez dans une minute.",
 }
 EARLY_TITLE = "Établir le certificat sans attendre ?"
@@ -59,6 +68,8 @@ class House:
     """Begins the certificate of a consignment without waiting for its open devices."""
     wait_s: float
     """How long facts part from a certificate before it is corrected."""
+    patience: timedelta
+    """How long the audit waits for a word from another topic."""
     witnesses: tuple[str, ...] = ()
     """The verifier keys of those who sign with it."""
 
@@ -166,6 +177,7 @@ async def drifts(request: Request, desk: At, at_home: AtHome, noted: str = "") -
     known: dict[str, Any] = {"outrun": outrun, "groups": groups, "more": more, "shown": len(shown), "wait": wait(at_home.wait_s)}
     workshops = {row["refurbisher"]: words.refurbisher(row["refurbisher"]) for row in waiting}
     known |= {
+        "tabs": TABS,
         "waiting": waiting,
         "most": SHOWN,
         "workshops": workshops,
@@ -194,3 +206,89 @@ async def early(
         )  # fmt: skip
     await at_home.early(desk, consignment)
     return RedirectResponse("/certs/ecarts?noted=etabli", 303)
+
+
+@router.get("/audit")
+async def audit(request: Request, desk: At, at_home: AtHome, don: str = "") -> Response:
+    """For the staff: how the sums of each donation stand, those that are broken first."""
+    await at_home.doors.staff(request)
+    typed = don.strip().upper()[:80]
+    async with desk.read() as tx:
+        wanted = await custody.donations(tx, typed) if typed else []
+        found, counts = await custody.accounts(tx, DEVICES_SHOWN + 1), await custody.standings(tx)
+    if wanted:
+        return RedirectResponse(f"/certs/audit/{wanted[0]}", 303)
+    shown = [(one, custody_words.STATES[one.state], [custody_words.sum_(s) for s in one.sums], why(one)) for one in found]
+    known: dict[str, Any] = {
+        "counts": counts,
+        "shown": shown[:DEVICES_SHOWN],
+        "more": len(shown) > DEVICES_SHOWN,
+        "typed": typed,
+        "tabs": TABS,
+    }
+    return at_home.pages.render(request, "audit.html", **known)
+
+
+def why(one: Account) -> str:
+    """The first thing that is wrong with a donation, and how many there are."""
+    noted = one.broken or one.noted
+    if not noted:
+        return ""
+    first = custody_words.breach(noted[0].breach)
+    return first if len(noted) == 1 else f"{first} Et {len(noted) - 1} autres."
+
+
+@router.get("/audit/{donation}")
+async def account(request: Request, desk: At, at_home: AtHome, donation: UUID) -> HTMLResponse:
+    """For the staff: the sums of one donation as they stand now, and who held each of its devices."""
+    await at_home.doors.staff(request)
+    async with desk.read() as tx:
+        trails = await custody.trails(tx, donation)
+        one = await custody.account_now(tx, donation, at_home.patience, desk.now())
+    if not trails:
+        raise NotYet("donation_unknown")
+    wrong = {n.breach.subject for n in one.noted}
+    things = followed(trails)
+    devices = sorted((t for t in things if t.trail.kind == "device"), key=lambda t: t.trail.subject not in wrong)
+    known: dict[str, Any] = {
+        "account": one,
+        "badge": custody_words.STATES[one.state],
+        "breaches": [
+            (n, custody_words.breach(n.breach), custody_words.holder(n.breach.holder), custody_words.step(n.breach.step))
+            for n in one.noted
+        ],
+        "sums": [(custody_words.STATES[each.state], *custody_words.sum_(each)) for each in one.sums],
+        "way": [
+            [when, thing.trail.reference, *rest]
+            for thing in things
+            if thing.trail.kind != "device"
+            for when, *rest in told(thing)
+        ],
+        "devices": [on_page(each, wrong=each.trail.subject in wrong) for each in devices[:DEVICES_SHOWN]],
+        "count": len(devices),
+        "tabs": TABS,
+    }
+    return at_home.pages.render(request, "account.html", **known)
+
+
+def told(thing: Followed) -> list[list[str]]:
+    """Each step as a row: when, what, who has it from then on, on whose word."""
+    return [
+        [moment_fr(step.at), custody_words.step(step), custody_words.holder(has), custody_words.publisher(step)]
+        for step, has in thing.steps
+    ]
+
+
+def on_page(device: Followed, *, wrong: bool) -> dict[str, Any]:
+    """A device with its steps, and the media that were in it."""
+    media = [
+        (custody_words.stay(stay), stay.since.at, stay.until and stay.until.at) for stay in stays(device.trail) if stay.medium
+    ]
+    return {
+        "reference": device.trail.reference or str(device.trail.subject),
+        "where": ", ".join(custody_words.BUCKETS[name] for name in device.bucket.split()),
+        "has": custody_words.holder(device.steps[-1][1]),
+        "steps": told(device),
+        "media": media,
+        "wrong": wrong,
+    }

@@ -4,6 +4,19 @@ CREATE FUNCTION only_grows() RETURNS trigger
     LANGUAGE plpgsql
     AS $$ BEGIN RAISE EXCEPTION '% only grows', TG_TABLE_NAME USING ERRCODE = 'object_not_in_prerequisite_state'; END $$;
 
+CREATE TABLE accounts (
+    id uuid NOT NULL,
+    version integer NOT NULL,
+    donation_id uuid NOT NULL,
+    reference text NOT NULL,
+    state text NOT NULL,
+    sums jsonb NOT NULL,
+    noted jsonb NOT NULL,
+    noted_at timestamp with time zone NOT NULL,
+    CONSTRAINT accounts_state_check CHECK ((state = ANY (ARRAY['holds'::text, 'open'::text, 'waiting'::text, 'broken'::text]))),
+    CONSTRAINT accounts_version_check CHECK ((version > 0))
+);
+
 CREATE TABLE certificates (
     id uuid NOT NULL,
     version integer NOT NULL,
@@ -164,6 +177,12 @@ CREATE TABLE held (
     CONSTRAINT held_version_check CHECK ((version > 0))
 );
 
+CREATE TABLE judged (
+    donation_id uuid NOT NULL,
+    facts text NOT NULL,
+    again_at timestamp with time zone NOT NULL
+);
+
 CREATE TABLE migrations (
     name text NOT NULL,
     sha256 text NOT NULL,
@@ -235,11 +254,31 @@ CREATE TABLE statements (
     body bytea NOT NULL
 );
 
+CREATE TABLE trails (
+    id uuid NOT NULL,
+    version integer NOT NULL,
+    kind text NOT NULL,
+    subject uuid NOT NULL,
+    donation_id uuid NOT NULL,
+    consignment_id uuid,
+    reference text NOT NULL,
+    named jsonb NOT NULL,
+    steps jsonb NOT NULL,
+    CONSTRAINT trails_kind_check CHECK ((kind = ANY (ARRAY['donation'::text, 'consignment'::text, 'device'::text]))),
+    CONSTRAINT trails_version_check CHECK ((version > 0))
+);
+
 CREATE TABLE vault (
     person uuid NOT NULL,
     sealed bytea NOT NULL,
     at timestamp with time zone NOT NULL
 );
+
+ALTER TABLE ONLY accounts
+    ADD CONSTRAINT accounts_donation_id_key UNIQUE (donation_id);
+
+ALTER TABLE ONLY accounts
+    ADD CONSTRAINT accounts_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY certificates
     ADD CONSTRAINT certificates_consignment_id_edition_key UNIQUE (consignment_id, edition);
@@ -301,6 +340,9 @@ ALTER TABLE ONLY forgotten
 ALTER TABLE ONLY held
     ADD CONSTRAINT held_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY judged
+    ADD CONSTRAINT judged_pkey PRIMARY KEY (donation_id);
+
 ALTER TABLE ONLY migrations
     ADD CONSTRAINT migrations_pkey PRIMARY KEY (name);
 
@@ -325,6 +367,12 @@ ALTER TABLE ONLY skipped
 ALTER TABLE ONLY statements
     ADD CONSTRAINT statements_pkey PRIMARY KEY (sha256);
 
+ALTER TABLE ONLY trails
+    ADD CONSTRAINT trails_kind_subject_key UNIQUE (kind, subject);
+
+ALTER TABLE ONLY trails
+    ADD CONSTRAINT trails_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY vault
     ADD CONSTRAINT vault_pkey PRIMARY KEY (person);
 
@@ -333,5 +381,9 @@ CREATE UNIQUE INDEX events_seq ON events USING btree (seq);
 CREATE INDEX held_consignment ON held USING btree (consignment_id);
 
 CREATE INDEX parked_again ON parked USING btree (again_at);
+
+CREATE INDEX trails_donation ON trails USING btree (donation_id) INCLUDE (version);
+
+CREATE INDEX trails_named ON trails USING gin (named);
 
 CREATE TRIGGER forgotten_only_grows BEFORE DELETE OR UPDATE OR TRUNCATE ON forgotten FOR EACH STATEMENT EXECUTE FUNCTION only_grows();

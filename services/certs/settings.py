@@ -1,5 +1,6 @@
 """What is particular to certs. Everything else is in `shared.settings`."""
 
+from datetime import timedelta
 from pathlib import Path
 
 from pydantic import Field
@@ -20,8 +21,15 @@ class CertsSettings(Settings):
     certs_correction_after_s: float = Field(3600, ge=0)
     """How long facts must have parted from a certificate before it is corrected: a slip that is set right at once makes no correction."""
 
+    certs_audit_patience_s: float = Field(600, ge=0)
+    """How long the audit of custody waits for a word from another topic before it calls what lacks it broken."""
+
     certs_witnesses: str = ""
     """Witnesses of the log, separated by commas: `name+id+key url`, as `witness.py serve` prints it."""
+
+    @property
+    def audit_patience(self) -> timedelta:
+        return timedelta(seconds=self.certs_audit_patience_s)
 
     @property
     def log_folder(self) -> Path:

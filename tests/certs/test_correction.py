@@ -16,6 +16,7 @@ from services.certs.domain.drift import to_correct
 from services.certs.domain.statement import Finding, Statement, Superseded, state
 from services.certs.domain.verification import Trust, Verdict, verify
 from services.certs.jobs import Issuer
+from services.certs.jobs.publisher import Publisher
 from services.certs.settings import CertsSettings
 from services.certs.store import files, tables
 from services.certs.store.press import Press
@@ -377,7 +378,7 @@ async def test_who_asks_the_issuer_hears_of_the_correction(still: Site, press: P
     story = await certified(still, runner)
     settings = still.service.settings
     assert isinstance(settings, CertsSettings)
-    shelf = jobs.Publisher(shelf=Shelf(settings.log_folder))
+    shelf = Publisher(shelf=Shelf(settings.log_folder))
     data, trust = await file_of(still, story.number), trusted(still)
 
     async def said(addresses: list[str]) -> Verdict:

@@ -18,7 +18,7 @@ HEARS = {
     "intake": {"routing.consignments", "refurb.devices", "certs.certificates", "distribution.sales"},
     "routing": {"intake.donations", "refurb.devices"},
     "refurb": {"routing.consignments", "refurb.inbound", "distribution.stock", "distribution.sales"},
-    "certs": {"routing.consignments", "refurb.devices"},
+    "certs": {"intake.donations", "routing.consignments", "refurb.devices", "distribution.stock", "distribution.sales"},
     "distribution": {"refurb.devices"},
 }
 

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 
 import asyncpg
 
@@ -10,13 +11,14 @@ from deploy.demo.figures import asked, counted, disagreements
 from deploy.demo.stage import Stage
 from deploy.topology import SERVICES
 from services.certs.app import AGGREGATES as CERTS
+from services.certs.store import custody
 from services.distribution.app import AGGREGATES as DISTRIBUTION
 from services.intake.app import AGGREGATES as INTAKE
 from services.refurb.app import AGGREGATES as REFURB
 from services.routing.app import AGGREGATES as ROUTING
 from shared.aggregate import Aggregates
 from shared.audit import consumed, fold_check, published
-from shared.db import transaction
+from shared.db import Tx, transaction
 
 AGGREGATES: Mapping[str, Aggregates] = {
     "intake": INTAKE,
@@ -33,6 +35,9 @@ HEARD = {
     ("intake", "refurb.devices.trira"),
     ("routing", "refurb.devices.trira"),
     ("certs", "refurb.devices.trira"),
+    ("certs", "intake.donations.ara"),
+    ("certs", "distribution.stock.ara"),
+    ("certs", "distribution.sales.ara"),
     ("distribution", "refurb.devices.trira"),
     ("intake", "certs.certificates.trira"),
     ("intake", "distribution.sales.ara"),
@@ -53,6 +58,7 @@ async def faults(stage: Stage) -> list[str]:
                 told |= await published(tx)
                 heard |= {(service, topic): sums for topic, sums in (await consumed(tx)).items()}
                 unsent = await tx.connection.fetchval("SELECT count(*) FROM outbox")
+                found += await unsound(tx) if service == "certs" else []
                 parked = await tx.connection.fetch("SELECT topic, type, why, reason FROM parked")
             found += [f"{service} has {unsent} unsent"] if unsent else []
             found += [f"{service} parked {dict(row)}" for row in parked]
@@ -66,6 +72,13 @@ async def faults(stage: Stage) -> list[str]:
         if topic in told and told[topic] != sums
     ]
     return found
+
+
+async def unsound(tx: Tx) -> list[str]:
+    """What breaks the chain of custody, without patience: nothing may be missing once everybody has heard everything."""
+    now = datetime.now(UTC)
+    accounts = [await custody.account_now(tx, donation, timedelta(0), now) for donation in await custody.donations(tx)]
+    return [f"audit of {one.reference}: {noted.breach}" for one in accounts for noted in one.noted]
 
 
 async def settled(stage: Stage, seconds: float = 60) -> None:

@@ -1,4 +1,4 @@
-"""All the SQL of certs."""
+"""All the SQL of certs, but that of the chain of custody (`custody`)."""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -6,10 +6,12 @@ from typing import Any
 from uuid import UUID
 
 from services.certs.domain import merkle
+from services.certs.domain.account import Account
 from services.certs.domain.certificate import Certificate, Checkpoint, Draft
 from services.certs.domain.custody import Custody, Held
 from services.certs.domain.drift import Drift
 from services.certs.domain.statement import digest
+from services.certs.domain.trail import Trail
 from shared.db import Tx
 from shared.rows import Rows
 
@@ -19,6 +21,8 @@ DRAFTS = Rows("drafts", Draft)
 CERTIFICATES = Rows("certificates", Certificate)
 CHECKPOINTS = Rows("checkpoints", Checkpoint)
 DRIFTS = Rows("drifts", Drift)
+TRAILS = Rows("trails", Trail)
+ACCOUNTS = Rows("accounts", Account)
 
 FACTS = "concat_ws('.', c.version, count(h.id), sum(h.version))"
 """A consignment's facts as one word, which is another one after each event about it or about one of its devices."""
