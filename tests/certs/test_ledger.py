@@ -91,7 +91,7 @@ def of(ref: str, *types: str) -> Callable[[Told], bool]:
 
 SCRAP = DeviceScrapped(consignment_id=C.consignment, donation_id=C.donation, reason="broken")
 OTHER = uuid4()
-POINT = [
+POINT: list[Told] = [
     (C.routing, C.consignment, event)
     for event in (
         ReceivedAtPoint(reception_point="RP-01"),
