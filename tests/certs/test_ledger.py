@@ -15,6 +15,7 @@ from shared.events.distribution import StockWithdrawn
 from shared.events.intake import DonationWithdrawn
 from shared.events.refurb import (
     AuditWithdrawn,
+    ConsignmentTurnedDown,
     DeviceAudited,
     DeviceFound,
     DeviceLost,
@@ -90,7 +91,7 @@ def of(ref: str, *types: str) -> Callable[[Told], bool]:
 
 SCRAP = DeviceScrapped(consignment_id=C.consignment, donation_id=C.donation, reason="broken")
 OTHER = uuid4()
-POINT = [
+POINT: list[Told] = [
     (C.routing, C.consignment, event)
     for event in (
         ReceivedAtPoint(reception_point="RP-01"),
@@ -343,6 +344,10 @@ def test_what_nobody_saw_for_long_is_looked_for(stall: str) -> None:
     [
         ([], [("offered", 0, 0, "open"), ("collected", 0, 0, "open"), ("received", 0, 0, "open")]),
         ([C.offered(4)], [("offered", 4, 4, "open"), ("collected", 0, 0, "open"), ("received", 0, 0, "open")]),
+        (
+            [C.offered(4), C.sent(4)[0]],
+            [("offered", 4, 4, "open"), ("collected", 0, 0, "open"), ("received", 0, 0, "open")],
+        ),
         ([C.offered(4), *C.sent(3)], [("offered", 4, 1, "open"), ("collected", 3, 0, "open"), ("received", 0, 0, "open")]),
         (COLLECTED, [("offered", 4, 0, "holds"), ("collected", 4, 0, "open"), ("received", 0, 0, "open")]),
         (
@@ -372,6 +377,16 @@ def test_what_was_offered_and_not_given_is_missing_and_breaks_nothing() -> None:
 def test_a_donation_that_was_withdrawn_is_closed() -> None:
     gone = (f"intake.donations.{C.region}", C.donation, DonationWithdrawn(reason="changed_mind"))
     assert verdict([C.offered(4), gone]).sums[0] == Sum(name="offered", whole=4, parts={"collected": 0}, state="holds")
+
+
+def test_a_consignment_that_was_refused_is_its_successors_to_bring() -> None:
+    turned = ConsignmentTurnedDown(consignment_id=C.consignment, donation_id=C.donation, refurbisher="trira", reason="full")
+    second = uuid4()
+    next_one = C.assigned(consignment_id=second, declared={"laptop": 4}, reference=f"{C.reference[:-2]}/2")
+    refused = [C.offered(4), C.sent(4)[0], (C.refurb, C.arrival, turned)]
+    taken = [(C.routing, second, event) for event in (next_one, ConsignmentCollected(counted=4))]
+    assert verdict(refused).sums[0].state == "open"
+    assert verdict([*refused, *taken]).sums[0] == ADDED_UP[0]
 
 
 def test_a_count_that_is_corrected_ends_the_loss() -> None:

@@ -115,7 +115,7 @@ class Consignment:
         self.collected = next((s for s in reversed(trail.steps) if s.what == "collected"), None)
         self.points = [s for s in trail.steps if s.what == "counted_at_point"]
         self.counts = [s for s in trail.steps if s.what == "counted"]
-        self.live = not any(s.what in {"ended", "turned_down"} for s in trail.steps) or bool(self.counts)
+        self.live = not any(s.what in {"ended", "turned_down"} for s in trail.steps)
 
     @property
     def taken(self) -> int | None:
