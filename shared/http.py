@@ -29,7 +29,7 @@ PATIENCE_S = 5.0
 """How long a sender that already has its answer is heard out."""
 
 
-def desk(request: Request) -> Desk:
+async def desk(request: Request) -> Desk:
     """Give the process's desk. Raises Outage("starting") before the service has caught up."""
     found: Desk | None = getattr(request.app.state, "desk", None)
     if found is None:

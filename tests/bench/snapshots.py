@@ -9,14 +9,14 @@ import hashlib
 import json
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
+from urllib.parse import urlsplit
 from uuid import UUID, uuid4
 
 import asyncpg
-import httpx
 
 from deploy.local.platform import Platform
 from services.refurb.app import build
@@ -34,7 +34,7 @@ KEY = "key-of-the-bench-0123456789abcdef"
 PROCESSES = 2
 """Of refurb: they share the partitions of the partner's topic, as replicas do, and the clients."""
 CLIENTS = 64
-LINES = 20
+LINES = 100
 """Messages a request."""
 
 
@@ -61,6 +61,34 @@ def snapshot(number: int, size: int) -> dict[str, Any]:
     missing = size - len(json.dumps(made))
     made["lscpu"] += f"\nFlags: {'sse4_2 ' * (max(missing, 0) // 7)}"
     return made
+
+
+@dataclass(slots=True)
+class Caller:
+    """One connection that posts and waits for each answer. A client library took as much of the two cores as the service itself."""
+
+    url: str
+    reader: asyncio.StreamReader = field(init=False)
+    writer: asyncio.StreamWriter = field(init=False)
+
+    @asynccontextmanager
+    async def at_work(self) -> AsyncIterator[Self]:
+        """Connected until the block ends."""
+        at = urlsplit(self.url)
+        self.reader, self.writer = await asyncio.open_connection(at.hostname, at.port)
+        try:
+            yield self
+        finally:
+            self.writer.close()
+
+    async def post(self, path: str, body: bytes) -> tuple[int, bytes]:
+        """Status and body of the answer."""
+        head = f"POST {path} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {KEY}\r\nContent-Length: {len(body)}\r\n\r\n"
+        self.writer.writelines((head.encode(), body))
+        await self.writer.drain()
+        status, *headers = (await self.reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower().splitlines()
+        length = next(int(line.partition(":")[2]) for line in headers if line.startswith("content-length:"))
+        return int(status.split()[1]), await self.reader.readexactly(length)
 
 
 @dataclass(slots=True)
@@ -107,18 +135,15 @@ class Workshop:
             "\n".join(json.dumps(event) for event in events[n : n + LINES]).encode() for n in range(0, len(events), LINES)
         ]
         started = time.perf_counter()
-        limits = httpx.Limits(max_connections=CLIENTS)
-        async with httpx.AsyncClient(headers={"Authorization": f"Bearer {KEY}"}, timeout=120, limits=limits) as client:
 
-            async def one(number: int) -> None:
-                url = f"{self.urls[number % len(self.urls)]}/refurb/reports"
+        async def one(number: int) -> None:
+            async with Caller(self.urls[number % len(self.urls)]).at_work() as call:
                 for body in requests[number::CLIENTS]:
-                    answer = await client.post(url, content=body)
-                    answer.raise_for_status()
-                    if not all(each["accepted"] for each in answer.json()["lines"]):
-                        raise AssertionError(answer.text[:500])
+                    status, answer = await call.post("/refurb/reports", body)
+                    if status != 202 or not all(each["accepted"] for each in json.loads(answer)["lines"]):
+                        raise AssertionError(f"{status}: {answer[:500]!r}")
 
-            await asyncio.gather(*map(one, range(CLIENTS)))
+        await asyncio.gather(*map(one, range(CLIENTS)))
         return started
 
     async def answered(self, count: int) -> None:
