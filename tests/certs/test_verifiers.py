@@ -111,6 +111,9 @@ async def test_the_page_as_people_use_it(tmp_path: Path, tab: Page) -> None:
     await expect(tab.locator("#result h2")).to_have_text("Valide : ce certificat est vrai, et le fichier n’a pas changé")
     await expect(tab.locator("#result dd").first).to_have_text(mixed().number)
     assert await pictured(tab, "", "verify-valid") == []
+    later = "{number: 'MC-B', issued_at: '2026-11-23', supersedes: {number: 'MC-A'}}"
+    said = await tab.evaluate(f"shown({{ok: true, code: 'valid', checks: [], statement: {later}}}).at(-1).textContent")
+    assert said == "NuméroMC-BRemplaceMC-AÉtabli le23 novembre 2026"
     await tab.set_input_files("#file", tmp_path / "other.pdf")
     await expect(tab.locator("#result h2")).to_have_text("Modifié : ne vous fiez pas à ce fichier")
     assert await tab.evaluate("fetch('https://127.0.0.1:9').then(() => 'out', (error) => error.name)") == "TypeError"

@@ -398,7 +398,7 @@ const shown = (verdict) => {
     const facts = make("dl");
     const day = new Date(said.issued_at).toLocaleDateString("fr-FR", { dateStyle: "long" });
     const counts = said.counts ?? {};
-    for (const [term, value] of [["Numéro", said.number], ["Établi le", day], ["Par", said.issuer], ["Envoi", said.consignment_reference], ["Donateur", said.donor?.name],
+    for (const [term, value] of [["Numéro", said.number], ["Remplace", said.supersedes?.number], ["Établi le", day], ["Par", said.issuer], ["Envoi", said.consignment_reference], ["Donateur", said.donor?.name],
       ["Appareils", counts.devices], ["Données effacées", counts.erased], ["Effacement non attesté", counts.not_erased]])
       if (value !== undefined && value !== null) facts.append(make("dt", term), make("dd", String(value)));
     out.push(facts);
