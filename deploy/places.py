@@ -72,6 +72,8 @@ class Place:
             raise Unreachable(f"{self.service}: {error}: use the service's own role") from None
         except asyncpg.ReadOnlySQLTransactionError:
             raise Unreachable(f"{self.service}: this database only reads: it is a standby, name the primary") from None
+        except BrokenPipeError:
+            raise  # whoever read what the command says has gone (`| head`): that is not the database
         except (OSError, asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError) as error:
             raise Unreachable(f"{self.service}: lost the database ({type(error).__name__}): do the same again") from None
         finally:

@@ -434,6 +434,17 @@ async def test_an_operator_who_meets_the_service_at_work_decides_again(ops: Ops)
         await attempted(pool, overtaken(99), tries=3)
 
 
+async def test_who_reads_no_further_is_not_taken_for_a_lost_database(ops: Ops) -> None:
+    """`maillon audit --json | head`."""
+    (place,) = find(ops.stack.folder, ["intake"], {})
+    with pytest.raises(BrokenPipeError):
+        async with place.database():
+            raise BrokenPipeError
+    with pytest.raises(Unreachable, match="lost the database"):
+        async with place.database():
+            raise ConnectionResetError
+
+
 async def test_a_stack_tells_operators_what_it_tells_its_services(stack: Stack) -> None:
     for place in find(stack.folder, (), {}):
         assert place.told == {n: v for n, v in stack.env(place.service).items() if n.startswith("MAILLON_")}
