@@ -7,7 +7,7 @@ from uuid import UUID
 from services.certs.domain import custody
 from services.certs.domain.custody import NoteCustody, NoteHeld, custody_id, held_id
 from services.certs.domain.trail import Kind, NoteStep, Step, What, trail_id
-from shared.events.base import Event, Medium
+from shared.events.base import Event
 from shared.events.distribution import DeviceDelivered, DeviceShipped, DeviceSold, StockLeft, StockReceived, StockWithdrawn
 from shared.events.intake import DonationDeclined, DonationOffered, DonationWithdrawn
 from shared.events.refurb import (
@@ -178,19 +178,22 @@ def traced(message: Message, event: Any) -> Commands:
         reference=getattr(event, "reference", None) or getattr(event, "device_ref", None) or "",
         count=sum(event.declared.values()) if what in {"offered", "assigned"} else getattr(event, "counted", None),
         serial=None if what == "audit_withdrawn" else getattr(event, "serial", None),
-        media=tuple(medium.serial for medium in media_of(event) if medium.serial),
+        media=tuple(serial for serial in media_of(event) if serial),
         **told,
     )
     subject = about(message, event, kind)
     return [NoteStep(id=trail_id(kind, subject), kind=kind, subject=subject, step=step)]
 
 
-def media_of(event: Any) -> Sequence[Medium]:
+def media_of(event: Any) -> Sequence[str | None]:
+    """Serial numbers of the media that an event is about."""
     match event:
         case DeviceAudited(media=media):
-            return media
+            return [medium.serial for medium in media]
         case MediumRemoved(medium=medium):
-            return (medium,)
+            return (medium.serial,)
+        case AuditWithdrawn(serial=serial):
+            return (serial,)
         case _:
             return ()
 

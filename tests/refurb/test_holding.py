@@ -3,7 +3,7 @@
 import asyncio
 import re
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -13,6 +13,7 @@ import pytest
 from deploy.rebuild import made_again
 from services.refurb import jobs
 from services.refurb.app import AGGREGATES, MEDIUM
+from services.refurb.domain.device import HandOverDevice
 from services.refurb.domain.holding import (
     ClaimRuns,
     DisputeMedium,
@@ -247,6 +248,98 @@ async def test_one_disk_that_staff_moved_never_makes_its_old_device_ready(scene:
     async with scene.site.client(staff=True) as staff:
         page = (await staff.get(f"/refurb/appareils/{device_stream('trira', 'PERDU-1')}")).text
         assert fr("À auditer de nouveau") in page
+    await sound(scene)
+
+
+async def lost_and_moved(scene: Scene, first: dict[str, str], other: dict[str, str], serial: str) -> None:
+    """The first device is lost, its medium is seen in the other, and staff say that it moved."""
+    await scene.accepted("device_lost", {**first, "reason": "not_found"})
+    audit = {**other, "media": [disk(serial)], **AUDIT}
+    assert (await scene.say("device_audited", audit))["faults"] == [("/media", "medium_elsewhere")]
+    await moved(scene, serial, other["device_ref"])
+    await scene.accepted("device_audited", audit)
+
+
+async def test_a_medium_that_staff_moved_there_and_back_is_not_proven_by_what_was_done_before(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consumer, "PATIENCE", timedelta(seconds=0))
+    serial = uuid4().hex[:12].upper()
+    first = {"consignment_id": str(await ready(scene, "RETOUR-1", serial)), "device_ref": "RETOUR-1"}
+    other = await begun(scene, "RETOUR-2")
+    await lost_and_moved(scene, first, other, serial)
+    log = relabelled("d01", serial)
+    await scene.accepted("medium_erased", {**other, "log": shifted(log, timedelta(days=1))})
+    await scene.accepted("device_finished", other)
+    await scene.accepted("device_found", first)
+    await lost_and_moved(scene, other, first, serial)
+    unproven = [("/media", "no_evidence")]
+    assert (await scene.say("device_finished", first))["faults"] == unproven
+    await scene.accepted("medium_erased", {**first, "log": log})  # a report that is here already says nothing new
+    assert (await scene.say("device_finished", first))["faults"] == unproven
+    between = shifted(log, timedelta(hours=12))
+    assert (await scene.say("medium_erased", {**first, "log": between}))["faults"] == [("/log", "run_outdated")]
+    assert (await scene.say("device_finished", first))["faults"] == unproven
+    await scene.accepted("medium_erased", {**first, "log": shifted(log, timedelta(days=2))})
+    await scene.accepted("device_finished", first)
+    await sound(scene)
+
+
+async def test_a_report_from_before_a_medium_was_in_another_device_proves_nothing_when_it_comes_back(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether it came before the medium was in any device, or after it left this one."""
+    monkeypatch.setattr(consumer, "PATIENCE", timedelta(seconds=0))
+    serial, new = uuid4().hex[:12].upper(), uuid4().hex[:12].upper()
+    log, audit = relabelled("d01", serial), {"media": [disk(serial)], **AUDIT}
+    early = await begun(scene, "TARD-1")
+    await scene.accepted("medium_erased", {**early, "log": log})
+    other = await begun(scene, "TARD-2")
+    await scene.accepted("device_audited", {**other, **audit})
+    await scene.accepted("medium_erased", {**other, "log": shifted(log, timedelta(days=1))})
+    await scene.accepted("device_audited", {**other, "media": [disk(new)], **AUDIT})
+    late = shifted(log, timedelta(hours=12))
+    assert (await scene.say("medium_erased", {**other, "log": late}))["faults"] == [("/log", "medium_left")]
+    assert (await scene.say("device_audited", {**early, **audit}))["faults"] == [("/media", "run_outdated")]
+    await scene.accepted("medium_erased", {**early, "log": shifted(log, timedelta(days=2))})
+    await scene.accepted("device_audited", {**early, **audit})
+    await scene.accepted("device_finished", early)
+    await sound(scene)
+
+
+async def test_where_one_medium_moved_the_others_are_still_due(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(consumer, "PATIENCE", timedelta(seconds=0))
+    proven, due, new = (uuid4().hex[:12].upper() for _ in range(3))
+    first, other = await begun(scene, "RESTE-1"), await begun(scene, "RESTE-2")
+    await scene.accepted("device_audited", {**first, "media": [disk(proven), disk(due)], **AUDIT})
+    await scene.accepted("medium_erased", {**first, "log": relabelled("d01", proven)})
+    await lost_and_moved(scene, first, other, proven)
+    await scene.accepted("device_found", first)
+    refused = await scene.say("device_audited", {**first, "media": [disk(new)], **AUDIT})
+    assert refused["faults"] == [("/media", "medium_unaccounted")]
+    await scene.accepted("medium_erased", {**first, "log": relabelled("d01", due)})
+    assert (await scene.say("device_finished", first))["faults"] == [("/device_ref", "device_not_audited")]
+    page = f"/refurb/appareils/{device_stream('trira', 'RESTE-1')}"
+    async with signed(scene, "partner:trira") as people:
+        assert fr("Un support que l'audit nommait est dans un autre appareil.") in (await people.get(page)).text
+    await scene.accepted("device_audited", {**first, "media": [disk(due)], **AUDIT})
+    await scene.accepted("device_finished", first)
+    assert await scene.count("devices", "device_ref = 'RESTE-1' AND status = 'ready' AND NOT doubted") == 1
+    await sound(scene)
+
+
+async def test_a_sold_device_may_turn_out_to_have_had_another_medium(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has nothing left that is proven, and is sold all the same: that is what the rows say, and the audit of custody shows it."""
+    monkeypatch.setattr(consumer, "PATIENCE", timedelta(seconds=0))
+    serial = uuid4().hex[:12].upper()
+    await ready(scene, "PARTI-1", serial)
+    sold = HandOverDevice(id=device_stream("trira", "PARTI-1"), sale_id=uuid4(), sold_at=datetime.now(UTC))
+    await scene.site.desk.carry_out([sold])
+    other = await begun(scene, "PARTI-2")
+    audit = {**other, "media": [disk(serial)], **AUDIT}
+    assert (await scene.say("device_audited", audit))["faults"] == [("/media", "medium_elsewhere")]
+    await moved(scene, serial, "PARTI-2")
+    assert await scene.count("devices", "device_ref = 'PARTI-1' AND status = 'sold' AND doubted AND findings = '[]'") == 1
     await sound(scene)
 
 

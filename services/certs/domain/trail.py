@@ -247,7 +247,7 @@ def stays(trail: Trail) -> list[Stay]:
     """Which serial numbers were in a device and when: its own, and those of its media.
 
     Its own leaves with it, when it is sold, scrapped or lost. A medium goes where the device goes: it leaves when an audit no longer
-    names it, when it is said to be removed, when the audit is withdrawn, and with a return, after which the device is audited anew.
+    names it, when it is said to be removed or to be in another device, and with a return, after which the device is audited anew.
     """
     here: dict[str, Step] = {}
     found: list[Stay] = []
@@ -261,11 +261,8 @@ def stays(trail: Trail) -> list[Stay]:
         match step.what:
             case "audited":
                 out(media - said, step)
-            case "medium_removed":
+            case "medium_removed" | "audit_withdrawn":
                 out(said, step)
-                continue
-            case "audit_withdrawn":
-                out(media, step)
                 continue
             case "taken_back" if step.sale_id:
                 out(media, step)

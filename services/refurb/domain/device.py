@@ -218,6 +218,7 @@ class Device:
     """What refurb knows of a device. `blocked` is the first reason why a medium of it is not proven erased.
 
     `removed`: media that left it, proven. `spent`: reports and runs of an earlier life, that prove nothing any more (`spent_by`).
+    `doubted`: its audit was wrong about a medium. What it says of the others is still due, and nothing is ready on it.
     """
 
     status: Status = "expected"
@@ -253,6 +254,7 @@ class Device:
     fault: str | None = None
     removed: tuple[MediumRemoved, ...] = ()
     spent: tuple[str, ...] = ()
+    doubted: bool = False
 
     @property
     def exception(self) -> str | None:
@@ -275,7 +277,7 @@ def evolve(device: Device, event: DeviceEvent) -> Device:
         case DeviceAudited():
             kept = tuple(f for f in device.findings if f.accepted or f.medium in event.media)
             named = {name: getattr(device, name) or getattr(event, name) for name in ("maker", "model", "serial")}
-            return replace(device, audit=event, findings=kept, blocked=worst(kept), **named)
+            return replace(device, audit=event, doubted=False, findings=kept, blocked=worst(kept), **named)
         case EvidenceFiled():
             return replace(device, evidence=(*device.evidence, event))
         case MediumSanitised() | SanitisationRejected():
@@ -303,7 +305,7 @@ def taken_back(device: Device, event: DeviceTakenBack) -> Device:
     if event.sale_id is None:
         return open_again
     spent = (*device.spent, *(name for filed in device.evidence for name in spent_by(filed)))
-    return replace(open_again, audit=None, evidence=(), spent=spent, returns=device.returns + 1, fault=None)
+    return replace(open_again, audit=None, doubted=False, evidence=(), spent=spent, returns=device.returns + 1, fault=None)
 
 
 def names(audited: DeviceAudited | None, serial: str) -> bool:
@@ -322,28 +324,26 @@ def moved(device: Device, event: Moved) -> Device:
         case DeviceFound():
             return replace(device, status="received", lost_reason=None)
         case MediumRemoved(medium=medium):
-            gone = tuple(run_name(r) for filed in device.evidence for r in filed.runs if r.serial and r.serial == medium.serial)
-            rest = tuple(f for f in device.findings if f.medium.serial != medium.serial)
-            audited = device.audit
-            if audited is not None:
-                audited = audited.model_copy(update={"media": tuple(m for m in audited.media if m.serial != medium.serial)})
-            return replace(
-                device,
-                audit=audited,
-                findings=rest,
-                blocked=worst(rest),
-                removed=(*device.removed, event),
-                spent=(*device.spent, *gone),
-            )
+            return replace(without(device, medium.serial), removed=(*device.removed, event))
         case AuditWithdrawn(serial=serial):
-            audited = None if names(device.audit, serial) else device.audit
-            return replace(device, audit=audited, held=tuple(h for h in device.held if not names(h.audited, serial)))
+            waiting = tuple(h for h in device.held if not names(h.audited, serial))
+            return replace(without(device, serial), held=waiting, doubted=device.doubted or names(device.audit, serial))
         case WarrantyRepairBegun(fault=fault):
             return replace(device, status="in_repair", fault=fault)
         case WarrantyRepairEnded():
             return replace(device, status="sold", fault=None)
         case _:
             assert_never(event)
+
+
+def without(device: Device, serial: str | None) -> Device:
+    """The device without one of its media: what was proven of it, and the runs that proved it, are nothing of this device any more."""
+    audited = device.audit
+    if audited is not None:
+        audited = audited.model_copy(update={"media": tuple(m for m in audited.media if m.serial != serial)})
+    gone = tuple(run_name(run) for filed in device.evidence for run in filed.runs if run.serial and run.serial == serial)
+    rest = tuple(f for f in device.findings if f.medium.serial != serial)
+    return replace(device, audit=audited, findings=rest, blocked=worst(rest), spent=(*device.spent, *gone))
 
 
 def spent_by(filed: EvidenceFiled) -> tuple[str, ...]:

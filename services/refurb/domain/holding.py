@@ -4,6 +4,7 @@ The story of a medium stays in the events of its devices (ADR 0012). What no dev
 that is in one device is not taken for another's until it has left the first, and two devices never rest on runs that overlap (ADR 0015).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import ClassVar, assert_never
@@ -41,10 +42,11 @@ class Span(Fact):
 
 
 class Served(Fact):
-    """A run, and the device that it served."""
+    """A run, and the device that it served. `spent`: the medium has left that device since, which proves nothing by it any more."""
 
     device_id: UUID
     span: Span
+    spent: bool = False
 
 
 class MediumNamed(Event):
@@ -152,6 +154,10 @@ class Holding:
         apart = {device_id, *(self.admitted if device_id in self.admitted else ())}
         return [served.span for served in self.runs if served.device_id in self.housed and served.device_id not in apart]
 
+    def outdates(self, device_id: UUID, spans: Sequence[Span]) -> bool:
+        """Whether another device that had it was erased after all of these: the last run on a medium decides, wherever it was."""
+        return any(all(span.ended_at <= other.ended_at for span in spans) for other in self.runs_elsewhere(device_id))
+
     def holder_told(self, refurbisher: str | None) -> str:
         """The device that has it, as this workshop may be told: another workshop's is not named."""
         return f"l'appareil {self.holder_ref}" if self.refurbisher == refurbisher else "un autre appareil"
@@ -179,9 +185,12 @@ def name(holding: Holding, serial: str, place: Place) -> list[HoldingEvent]:
     """The word that it left the other device may still be on its way."""
     if holding.held_from(place.device_id):
         raise NotYet("medium_elsewhere", where="/media", medium=serial, device=holding.holder_told(place.refurbisher))
-    mine = [served.span for served in holding.runs if served.device_id == place.device_id]
-    if any(span.meets(other) for span in mine for other in holding.runs_elsewhere(place.device_id)):
+    mine = [served for served in holding.runs if served.device_id == place.device_id]
+    if any(served.span.meets(other) for served in mine for other in holding.runs_elsewhere(place.device_id)):
         raise Refused("run_overlaps", where="/media", medium=serial)
+    counting = [served.span for served in mine if not served.spent]
+    if counting and holding.outdates(place.device_id, counting):  # the report of a later run may be on its way
+        raise NotYet("run_outdated", where="/media", medium=serial)
     here = not holding.left and place.device_id in {holding.holder, *holding.admitted}
     return [] if here else [MediumNamed(serial=serial, place=place)]
 
@@ -196,6 +205,10 @@ def claim(holding: Holding, command: ClaimRuns) -> list[HoldingEvent]:
         raise NotYet("medium_elsewhere", where="/log", medium=command.serial, device=device)
     known = {served.span for served in holding.runs if served.device_id == command.device_id}
     new = tuple(span for span in command.spans if span not in known)
+    if new and holding.left and holding.holder == command.device_id:  # else it would be proven by what was done before it left
+        raise NotYet("medium_left", where="/log", medium=command.serial)
+    if any(holding.outdates(command.device_id, [span]) for span in new):
+        raise Refused("run_outdated", where="/log", medium=command.serial)
     if len(known) + len(new) > MOST:
         raise Refused("too_many_reports", most=MOST)
     return [RunsClaimed(serial=command.serial, device_id=command.device_id, spans=new)] if new else []
@@ -223,9 +236,11 @@ def evolve(holding: Holding, event: HoldingEvent) -> Holding:
 
 
 def held(holding: Holding, place: Place) -> Holding:
-    """It is in this device now."""
+    """It is in this device now. The one that had it has let go of its runs (`device.without`)."""
+    gone = holding.holder if holding.holder != place.device_id else None
     return replace(
         holding,
+        runs=tuple(served.model_copy(update={"spent": True}) if served.device_id == gone else served for served in holding.runs),
         holder=place.device_id,
         holder_ref=place.device_ref,
         refurbisher=place.refurbisher,

@@ -138,7 +138,7 @@ def hold(device: Device, command: FileEvidence) -> list[DeviceEvent]:
 
 def audit(device: Device, audited: DeviceAudited, policy: Policy) -> list[DeviceEvent]:
     """A later audit replaces the earlier one, but no medium that is not proven erased may vanish from one to the other."""
-    if audited == device.audit:
+    if audited == device.audit and not device.doubted:
         return []
     if device.status == "ready" and device.audit and media_of(audited.media) != media_of(device.audit.media):
         return changed(device, policy, lambda now: audit(now, audited, policy))
@@ -276,7 +276,7 @@ def finish(device: Device, rules: grading.Rules, policy: Policy) -> list[DeviceE
     if device.status in {"ready", "sold"}:
         return []
     open_(device)
-    if device.audit is None:
+    if device.audit is None or device.doubted:
         raise NotYet("device_not_audited", where="/device_ref")
     found = verdicts(device, policy)
     unproven = [v for v in found if not v.accepted]
