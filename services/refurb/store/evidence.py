@@ -10,7 +10,7 @@ import hashlib
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,11 +18,9 @@ from uuid import uuid4
 
 from services.refurb.store.archive import Archive, StoreAway, place
 from services.refurb.store.index import Index
-from services.refurb.store.packs import Pack, Place, entries, read, sync_folder
+from services.refurb.store.packs import ALONE, Pack, Place, Unread, entries, read, sync_folder
 from shared.errors import Outage
-
-ALONE = 256 * 1024
-"""Bytes from which on an original has a file of its own: a copy of the folder then takes it up once, and packs stay of a size."""
+from shared.log import log
 
 
 @dataclass(slots=True)
@@ -93,13 +91,13 @@ class Evidence:
     def ready(self) -> Index:
         """The index, made of what is in the folder where there is none. Raises StoreAway."""
         with telling():
-            self.index.open(self.found())
+            self.index.open(self.found(say_unread))
         return self.index
 
-    def found(self) -> Iterator[tuple[str, Place]]:
-        """What is in the folder, told from the files alone."""
+    def found(self, unread: Callable[[Unread], None]) -> Iterator[tuple[str, Place]]:
+        """What is in the folder, told from the files alone; `unread` is told of stretches of packs that hold no original as it came."""
         for pack in sorted((self.folder / "packs").glob("*.pack")):
-            yield from entries(pack)
+            yield from entries(pack, unread)
         for path in sorted(self.folder.glob("[0-9a-f][0-9a-f]/*")):
             if len(path.name) == 64 and path.name.startswith(path.parent.name):
                 yield path.name, Place("", 0, path.stat().st_size)
@@ -156,6 +154,15 @@ class Evidence:
         with telling():
             for sha256 in self.ready().every():
                 yield sha256, self.here(sha256)[1] is None
+
+
+def say_unread(found: Unread) -> None:
+    """Say what an index that is made again leaves out."""
+    where = {"pack": found.pack, "start": found.start, "bytes": found.length, "sha256": found.sha256}
+    if found.unfinished:
+        log.info("evidence_unfinished", **where)
+    else:
+        log.error("evidence_unread", **where, do="restore this pack from a back-up, or have what is missing sent again")
 
 
 @contextmanager

@@ -5,9 +5,11 @@ so a copy of it at any moment is a good one. An entry: SHA-256 (32 bytes), lengt
 can be told from them alone: the index (`index.py`) is made again when it is lost.
 """
 
+import errno
 import hashlib
 import os
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +20,16 @@ HEAD = 40
 """Bytes before an original."""
 FULL = 256 * 1024 * 1024
 """Bytes from which on another pack is begun."""
+ALONE = 256 * 1024
+"""Bytes from which on an original has a file of its own: a copy of the folder then takes it up once, and packs stay of a size."""
+EMPTY = hashlib.sha256(b"").digest()
+HEADS = re.compile(
+    rb"(?=.{32}\0{5}(?:[\1-\3]..|\0[^\0].|\0\0[^\0])|" + re.escape(EMPTY) + rb"\0{8})",
+    re.DOTALL,
+)
+"""Where an entry shorter than ALONE may begin. Zeros begin none, unless they follow the hash of nothing."""
+WINDOW = 64 * 1024
+"""Bytes that are looked at in one go."""
 
 
 class Place(NamedTuple):
@@ -85,18 +97,80 @@ def read(folder: Path, place: Place) -> bytes:
         return file.read(place.length)
 
 
-def entries(path: Path) -> Iterator[tuple[str, Place]]:
-    """Tell what a pack holds, up to where its process died. What does not have the hash it should is left out."""
-    with path.open("rb") as file:
-        size, start = os.fstat(file.fileno()).st_size, 0
-        while len(head := file.read(HEAD)) == HEAD:
-            sha256, length = head[:32].hex(), int.from_bytes(head[32:], "big")
-            start += HEAD
-            if length > size - start:
-                return
-            if hashlib.sha256(file.read(length)).hexdigest() == sha256:
-                yield sha256, Place(path.name, start, length)
-            start += length
+class Unread(NamedTuple):
+    """A stretch of a pack in which no original stands as it came."""
+
+    pack: str
+    start: int
+    length: int
+    sha256: str
+    """What its first bytes say is in it: empty when there are too few, and anything when these are what was damaged."""
+    unfinished: bool
+    """It looks like what a process was writing when it died: that was never spoken of. A pack that was cut short looks the same."""
+
+
+def entries(path: Path, unread: Callable[[Unread], None]) -> Iterator[tuple[str, Place]]:
+    """Tell what a pack holds as it came, and tell `unread` what lies between: after a damaged entry comes the next whole one."""
+    with path.open("rb", buffering=0) as file:
+        handle = file.fileno()
+        size, start = os.fstat(handle).st_size, 0
+        while start < size:
+            if (found := entry(handle, start, size)) is not None:
+                sha256, length = found
+                yield sha256, Place(path.name, start + HEAD, length)
+                start += HEAD + length
+                continue
+            after = resumed(handle, start, size)
+            said = read_at(handle, start, min(32, size - start))
+            sha256 = said.hex() if len(said) == 32 else ""
+            unread(Unread(path.name, start, after - start, sha256, after == size and unfinished(handle, start, size)))
+            start = after
+
+
+def entry(handle: int, start: int, size: int) -> tuple[str, int] | None:
+    """The hash and length of the original whose entry begins there; None when none does, or it is not as it came."""
+    head = read_at(handle, start, HEAD)
+    length = int.from_bytes(head[32:], "big")
+    if len(head) < HEAD or length > size - start - HEAD:
+        return None
+    return (head[:32].hex(), length) if hashlib.sha256(read_at(handle, start + HEAD, length)).digest() == head[:32] else None
+
+
+def resumed(handle: int, start: int, size: int) -> int:
+    """Where the next whole entry begins after one that is damaged, or the end.
+
+    Where its length leads to one it is believed. Otherwise each place is tried that may be the beginning of one: what hashes to what
+    is said of it is an original, wherever it stands.
+    """
+    head = read_at(handle, start, HEAD)
+    end = start + HEAD + int.from_bytes(head[32:], "big")
+    if len(head) == HEAD and (end == size or (end < size and entry(handle, end, size) is not None)):
+        return end
+    for window in range(start + 1, size, WINDOW):
+        for head_at in HEADS.finditer(read_at(handle, window, WINDOW + HEAD - 1)):
+            if entry(handle, window + head_at.start(), size) is not None:
+                return window + head_at.start()
+    return size
+
+
+def unfinished(handle: int, start: int, size: int) -> bool:
+    """Tell whether the end of a pack looks as a process leaves it that dies, or a machine: half an entry, or zeros."""
+    head = read_at(handle, start, HEAD)
+    if len(head) == min(HEAD, size - start) and (
+        len(head) < HEAD or size - start - HEAD < int.from_bytes(head[32:], "big") < ALONE
+    ):
+        return True
+    return all(read_at(handle, at, WINDOW) == bytes(min(WINDOW, size - at)) for at in range(start, size, WINDOW))
+
+
+def read_at(handle: int, start: int, length: int) -> bytes:
+    """Read a stretch; nothing where the disk cannot. Raises OSError for any other trouble."""
+    try:
+        return os.pread(handle, length, start)
+    except OSError as error:
+        if error.errno != errno.EIO:
+            raise
+        return b""
 
 
 def sync_folder(folder: Path) -> None:
