@@ -5,25 +5,35 @@
     python witness.py serve witness.key --trust issuer.pem --state FOLDER [--host 0.0.0.0] [--port 8700]
     python witness.py follow https://SITE/certs/log --trust issuer.pem --state FOLDER [--every 3600]
 
-`follow` builds the whole tree from the published hashes at each look (once, or every so many seconds) and compares: exit status 1, with
-both signed states kept in FOLDER as proof, when the log shrank, forked, or does not hash to what it signed; 2 when it cannot be reached.
+`follow` builds the whole tree from the published hashes at each look (once, or every so many seconds) and compares. Exit status 1, BROKEN:
+the log signed what cannot follow from what it signed before: it shrank, or tells another history. The proof stays in FOLDER: `checkpoint`
+and `leaves` as they were, `broken` and `broken-leaves` as they are told now. Exit status 2: it could not be checked, which says nothing
+against the log: nobody answers, or with what the log did not sign, or with hashes that do not give the root that it signed, whoever cut or
+changed them. One answer may take 30 s and a look an hour, however slowly it comes.
 
 `serve` signs states of the log, each only when it grew out of the one signed before. It speaks C2SP tlog-witness
 (<https://c2sp.org/tlog-witness>): `POST /add-checkpoint`. For each log it keeps one file with the last state that it signed, on the disk
 before the signature goes out. It never signs two states of one size, nor one that does not begin with the last. What is refused: 403
-unknown log or wrong signature, 409 another size is the last (the answer says which), 422 the proof is wrong.
+unknown log or wrong signature, 409 another size is the last (the answer says which), 422 the proof is wrong, 500 its own disk.
+
+One program at a time works on a FOLDER. Exit status 2 and a line: it cannot be carried out.
 """
 
 import argparse
 import base64
+import contextlib
+import fcntl
 import hashlib
 import os
+import signal
 import struct
 import sys
 import threading
 import time
 import urllib.request
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from http.client import HTTPException
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -32,6 +42,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 LARGEST = 64 * 1024
 WIDTH = 256
+ANSWER_S = 30.0
+LOOK_S = 3600.0
+LONGEST_WAIT_S = 31 * 86400
 EMPTY_ROOT = hashlib.sha256(b"").digest()
 
 
@@ -59,9 +72,14 @@ class Log:
 
     @classmethod
     def of(cls, trust: str) -> "Log":
-        line = next(line for line in trust.splitlines() if line.startswith("log: "))
-        name, _, encoded = line.removeprefix("log: ").strip().split("+", 2)
-        return cls(name, decoded(encoded)[1:])
+        """As `issuer.pem` gives it. Raises ValueError."""
+        line = next((line for line in trust.splitlines() if line.startswith("log: ")), "")
+        name, _, rest = line.removeprefix("log: ").strip().partition("+")
+        key_id, _, encoded = rest.partition("+")
+        raw = decoded(encoded)
+        if raw[:1] != b"\x01" or len(raw) != 33 or hashlib.sha256(name.encode() + b"\n" + raw).digest()[:4].hex() != key_id:
+            raise ValueError("no key of a log in it: get issuer.pem again from the issuer")
+        return cls(name, raw[1:])
 
     def opened(self, note: str) -> tuple[int, bytes]:
         """Size and root of a state that the log signed. Raises Answer."""
@@ -69,7 +87,7 @@ class Log:
         lines = body.split("\n")
         try:
             size, root = int(lines[1]), decoded(lines[2])
-            if not blank or lines[0] != self.name or lines[1] != str(size) or len(root) != 32:
+            if not blank or lines[0] != self.name or lines[1] != str(size) or size < 0 or len(root) != 32:
                 raise ValueError("not a checkpoint of this log")
             key_id = hashlib.sha256(self.name.encode() + b"\n\x01" + self.key).digest()[:4]
             for line in signatures.splitlines():
@@ -114,6 +132,34 @@ def consistent(old: int, size: int, old_root: bytes, root: bytes, proof: list[by
     return last == 0 and before == old_root and after == root
 
 
+def save(path: Path, content: bytes) -> None:
+    """Whole and on the disk, or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"{path.name}.part")
+    with part.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+@contextlib.contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """One program at a time has the states in `folder`: two could sign, or take for seen, two histories."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ValueError(f"{folder}: another witness.py is at work on it, give each a folder of its own") from error
+        yield
+
+
 @dataclass
 class Witness:
     """One key, the logs it knows, the last state of each."""
@@ -138,27 +184,20 @@ class Witness:
         return self.folder / hashlib.sha256(log.name.encode()).hexdigest()[:32]
 
     def last(self, log: Log) -> tuple[int, bytes]:
-        """The state that was signed last: none is the empty log."""
+        """The state that was signed last: none is the empty log. One that cannot be read is not taken for none."""
         try:
             size, root = self.file(log).read_text("utf-8").split()
+            if len(raw := bytes.fromhex(root)) != 32:
+                raise ValueError("no root")
+            return int(size), raw
         except FileNotFoundError:
             return 0, EMPTY_ROOT
-        return int(size), bytes.fromhex(root)
+        except ValueError as error:
+            raise Answer(500, f"{self.file(log)}: not the last state of {log.name}, put it back from a copy") from error
 
     def keep(self, log: Log, size: int, root: bytes) -> None:
         """On the disk before the signature goes out: after a crash, no other state of that size is signed."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        part = self.file(log).with_suffix(".part")
-        with part.open("w", encoding="utf-8") as file:
-            file.write(f"{size} {root.hex()}\n")
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(self.file(log))
-        folder = os.open(self.folder, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        save(self.file(log), f"{size} {root.hex()}\n".encode())
 
     def add(self, body: str) -> str:
         """Answer one request with a cosignature. Raises Answer."""
@@ -206,6 +245,8 @@ def server(witness: Witness, host: str, port: int) -> ThreadingHTTPServer:
                 answer = refused
             except ValueError:
                 answer = Answer(400, "not a request")
+            except OSError as error:
+                answer = Answer(500, f"the state cannot be kept: {error.strerror}")
             data = answer.text.encode()
             self.send_response(answer.status)
             self.send_header("Content-Type", answer.kind)
@@ -220,14 +261,52 @@ def server(witness: Witness, host: str, port: int) -> ThreadingHTTPServer:
 
 
 class Broken(Exception):
-    """The log is not what it was."""
+    """The log is not what it was, by its own signature."""
 
 
-def fetched(url: str) -> bytes:
-    if not url.startswith(("https://", "http://")):
-        raise ValueError("not an address of the web")
-    with urllib.request.urlopen(url, timeout=30) as answer:  # noqa: S310 checked above
-        return bytes(answer.read(LARGEST))
+class Unchecked(Exception):
+    """Nothing can be said, for the log or against it."""
+
+
+@contextlib.contextmanager
+def within(seconds: float) -> Iterator[None]:
+    """TimeoutError for what takes longer in all: timeouts of sockets begin again with each byte. In the main thread only."""
+
+    def end(*_: object) -> None:
+        raise TimeoutError(f"no whole answer within {seconds:g} s")
+
+    before = signal.signal(signal.SIGALRM, end)
+    signal.setitimer(signal.ITIMER_REAL, seconds, 1)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def web() -> urllib.request.OpenerDirector:
+    """HTTP and nothing else, wherever an answer leads."""
+    made = urllib.request.OpenerDirector()
+    for handler in (
+        urllib.request.ProxyHandler, urllib.request.HTTPHandler, urllib.request.HTTPSHandler, urllib.request.HTTPRedirectHandler,
+        urllib.request.HTTPDefaultErrorHandler, urllib.request.HTTPErrorProcessor, urllib.request.UnknownHandler,
+    ):  # fmt: skip
+        made.add_handler(handler())
+    return made
+
+
+def fetched(url: str, most: int) -> bytes:
+    """What is there, `most` bytes at most. Raises Unchecked."""
+    try:
+        if not url.startswith(("https://", "http://")):
+            raise ValueError("not an address of the web")
+        with within(ANSWER_S), web().open(url, timeout=ANSWER_S) as answer:
+            body = bytes(answer.read(most + 1))
+    except (OSError, HTTPException, ValueError) as error:
+        raise Unchecked(f"{url}: {str(error) or type(error).__name__}") from error
+    if len(body) > most:
+        raise Unchecked(f"{url}: more than {most} bytes")
+    return body
 
 
 def tile_path(place: int, width: int) -> str:
@@ -247,48 +326,83 @@ def root_of(leaves: bytes) -> bytes:
     return row[0] if row else EMPTY_ROOT
 
 
-def look(url: str, log: Log, folder: Path) -> int:
-    """Look once. Gives the size of the log. Raises Broken."""
-    folder.mkdir(parents=True, exist_ok=True)
+def published(url: str, size: int, leaves: bytes, ends: float) -> bytes:
+    """The hashes of `size` entries; of those in `leaves`, full tiles are not asked for again."""
+    for place in range(len(leaves) // 32 // WIDTH, -(-size // WIDTH)):
+        if time.monotonic() > ends:
+            raise Unchecked(f"{url}: not all of {size} entries within {LOOK_S:g} s")
+        width = min(WIDTH, size - place * WIDTH)
+        tile = fetched(address := f"{url}/{tile_path(place, width)}", 32 * width)
+        if len(tile) != 32 * width:
+            raise Unchecked(f"{address}: {len(tile)} bytes, {width} hashes have {32 * width}")
+        leaves = leaves[: 32 * WIDTH * place] + tile
+    return leaves
+
+
+def remembered(log: Log, folder: Path) -> tuple[int, bytes, bytes]:
+    """Size and root that the log signed when it was last looked at, and the hashes, unless these were damaged since."""
     seen, kept = folder / "checkpoint", folder / "leaves"
-    note = fetched(f"{url}/checkpoint").decode()
+    if not seen.exists():
+        return 0, EMPTY_ROOT, b""
     try:
-        size, root = log.opened(note)
-    except Answer as error:
-        raise Broken(error.text) from error
-    leaves = kept.read_bytes() if kept.exists() else b""
-    before = len(leaves) // 32
-    known = log.opened(seen.read_text("utf-8")) if seen.exists() else (0, EMPTY_ROOT)
+        size, root = log.opened(seen.read_text("utf-8"))
+    except (ValueError, Answer) as error:
+        raise Unchecked(
+            f"{seen}: not a state that {log.name} signed, put it back from a copy or begin in another folder"
+        ) from error
+    leaves = kept.read_bytes()[: 32 * size] if kept.exists() else b""
+    return size, root, leaves if len(leaves) == 32 * size and root_of(leaves) == root else b""
+
+
+def look(url: str, log: Log, folder: Path) -> int:
+    """Look once. Gives the size of the log. Raises Broken, Unchecked, or OSError of our own disk."""
+    ends = time.monotonic() + LOOK_S
+    before, before_root, kept = remembered(log, folder)
+    note = fetched(f"{url}/checkpoint", LARGEST)
     try:
-        if size < known[0]:
-            raise Broken(f"the log had {known[0]} entries and has {size}")
-        for place in range(before // WIDTH, -(-size // WIDTH)):
-            width = min(WIDTH, size - place * WIDTH)
-            found = fetched(f"{url}/{tile_path(place, width)}")
-            if len(found) != 32 * width or not found.startswith(leaves[32 * WIDTH * place :]):
-                raise Broken(f"the hashes from entry {place * WIDTH} on are not what they were")
-            leaves = leaves[: 32 * WIDTH * place] + found
-        if root_of(leaves[: 32 * known[0]]) != known[1]:
-            raise Broken(f"what was signed for {known[0]} entries is another history")
-        if root_of(leaves[: 32 * size]) != root:
-            raise Broken(f"the hashes do not give the root that was signed for {size} entries")
-    except Broken:
-        (folder / "broken").write_text(note, "utf-8")
-        raise
-    kept.write_bytes(leaves)
-    seen.write_text(note, "utf-8")
+        size, root = log.opened(note.decode())
+    except (ValueError, Answer) as error:
+        raise Unchecked(f"{url}/checkpoint: no state that {log.name} signed") from error
+    if size < before:
+        raise broken(folder, note, b"", f"the log had {before} entries and has {size}")
+    if size == before and root != before_root:
+        raise broken(folder, note, b"", f"two states of {size} entries are signed")
+    leaves = published(url, size, kept, ends)
+    if kept and root_of(leaves) != root:
+        leaves = published(url, size, b"", ends)
+    if root_of(leaves) != root:
+        raise Unchecked(f"{url}: the hashes do not give the root that was signed for {size} entries")
+    if root_of(leaves[: 32 * before]) != before_root:
+        raise broken(folder, note, leaves, f"what was signed for {before} entries is another history than that of {size}")
+    save(folder / "leaves", leaves)
+    save(folder / "checkpoint", note)
     return size
+
+
+def broken(folder: Path, note: bytes, leaves: bytes, what: str) -> Broken:
+    """Keep the proof. A disk that takes none silences nothing."""
+    try:
+        save(folder / "broken-leaves", leaves)
+        save(folder / "broken", note)
+    except OSError as error:
+        return Broken(f"{what}. The proof could not be kept ({error}): {note.decode()!r}")
+    return Broken(f"{what}. The signed states are in {folder}: checkpoint, broken.")
+
+
+def plain(error: object) -> str:
+    """One line, whatever strangers put into it."""
+    return "".join(c if c.isprintable() else "?" for c in str(error))[:500]
 
 
 def follow(url: str, log: Log, folder: Path, every: float) -> int:
     while True:
         try:
             print(f"{look(url.rstrip('/'), log, folder)} entries, one history", flush=True)
-        except Broken as broken:
-            print(f"BROKEN: {broken}. The signed states are in {folder}: checkpoint, broken.", flush=True)
+        except Broken as found:
+            print(f"BROKEN: {found}", flush=True)
             return 1
-        except OSError as error:
-            print(f"cannot be reached: {error}", file=sys.stderr, flush=True)
+        except (Unchecked, OSError) as error:
+            print(f"could not check: {plain(error)}", file=sys.stderr, flush=True)
             if not every:
                 return 2
         if not every:
@@ -296,9 +410,25 @@ def follow(url: str, log: Log, folder: Path, every: float) -> int:
         time.sleep(every)
 
 
+def seconds(text: str) -> float:
+    if not 1 <= (found := float(text)) <= LONGEST_WAIT_S:
+        raise argparse.ArgumentTypeError(f"from 1 to {LONGEST_WAIT_S} seconds")
+    return found
+
+
+def read(path: Path) -> Log:
+    try:
+        return Log.of(path.read_text("utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path}: not the keys of an issuer ({error})") from error
+
+
 def read_key(path: Path) -> tuple[str, Ed25519PrivateKey]:
-    name, encoded = path.read_text("utf-8").split()
-    return name, Ed25519PrivateKey.from_private_bytes(decoded(encoded))
+    try:
+        name, encoded = path.read_text("utf-8").split()
+        return name, Ed25519PrivateKey.from_private_bytes(decoded(encoded))
+    except ValueError as error:
+        raise ValueError(f"{path}: not a key of a witness, `key` makes one") from error
 
 
 def main() -> int:
@@ -319,10 +449,24 @@ def main() -> int:
     following.add_argument("url", help="the log's address, which ends with /certs/log")
     following.add_argument("--trust", type=Path, required=True)
     following.add_argument("--state", type=Path, required=True)
-    following.add_argument("--every", type=float, default=0, help="seconds between looks; once, unless it is given")
+    following.add_argument("--every", type=seconds, default=0, help="seconds between looks; once, unless it is given")
     options = parser.parse_args()
+    try:
+        return carried_out(options)
+    except Answer as refused:
+        print(plain(refused.text), file=sys.stderr)
+    except (ValueError, OSError) as error:
+        print(plain(error), file=sys.stderr)
+    except KeyboardInterrupt:
+        return 130
+    return 2
+
+
+def carried_out(options: argparse.Namespace) -> int:
     if options.command == "follow":
-        return follow(options.url, Log.of(options.trust.read_text("utf-8")), options.state, options.every)
+        log = read(options.trust)
+        with alone(options.state):
+            return follow(options.url, log, options.state, options.every)
     if options.command == "key":
         key = Ed25519PrivateKey.generate()
         with os.fdopen(os.open(options.file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
@@ -330,11 +474,14 @@ def main() -> int:
         print(Witness(options.name, key, {}, Path()).line)
         return 0
     name, key = read_key(options.file)
-    logs = [Log.of(path.read_text("utf-8")) for path in options.trust]
+    logs = [read(path) for path in options.trust]
     witness = Witness(name, key, {log.name: log for log in logs}, options.state)
-    serving_at = server(witness, options.host, options.port)
-    print(f"{witness.line} http://{options.host}:{serving_at.server_address[1]}", flush=True)
-    serving_at.serve_forever()
+    with alone(options.state):
+        for log in logs:
+            witness.last(log)
+        serving = server(witness, options.host, options.port)
+        print(f"{witness.line} http://{options.host}:{serving.server_address[1]}", flush=True)
+        serving.serve_forever()
     return 0
 
 
