@@ -284,9 +284,8 @@ def run(build: Callable[[S], Service], kind: type[S]) -> None:
     logging.configure(settings.log_format, service=settings.service, replica=settings.replica)
     os.nice(settings.nice)
     app, _ = assemble(build(settings))
-    sys.setswitchinterval(
-        0.001
-    )  # a thread that reads a large report keeps the loop waiting for so long at each turn, not for 5 ms
+    # a thread that reads a large report keeps the loop waiting for so long at each turn, not for 5 ms
+    sys.setswitchinterval(0.001)
     gc.freeze()  # what was imported stays: looking through it for garbage took 110 ms each time, and every cell waited
     try:
         uvloop.run(serve(app, settings))
