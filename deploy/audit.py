@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from services.certs.domain.ledger import Sum
 
 PATIENCE = "MAILLON_CERTS_AUDIT_PATIENCE_S"
+LONGEST_S = 366 * 86_400
 
 
 def audit(
@@ -23,8 +24,10 @@ def audit(
     donation: Annotated[str | None, typer.Option("--donation", help="Only this one, such as DON-7K3M-24PQ.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line, for each donation.")] = False,
     patience_s: Annotated[
-        float | None,
-        typer.Option("--patience", min=0, help="Seconds that a word from another topic may take. By default as certs."),
+        int | None,
+        typer.Option(
+            "--patience", min=0, max=LONGEST_S, help="Seconds that a word from another topic may take. By default as certs."
+        ),
     ] = None,
     stack: Stack = None,
 ) -> None:
@@ -32,7 +35,7 @@ def audit(
     run(stack, ["certs"], lambda found: _audit(found, donation, patience_s, as_json=as_json))
 
 
-async def _audit(found: Sequence[Place], donation: str | None, patience_s: float | None, *, as_json: bool) -> int:
+async def _audit(found: Sequence[Place], donation: str | None, patience_s: int | None, *, as_json: bool) -> int:
     from services.certs.settings import CertsSettings
     from services.certs.store import custody
 

@@ -3,7 +3,7 @@
 contract [--check]          write docs/partners/ from the code, or fail when it differs
 judge CASE_DIR…             judge labelled cases (case.yaml and its files), one line of JSON each
 grade --rules VERSION       read CSV on stdin, print it with the category as last column
-originals FOLDER            read every original of an evidence store against its hash; name what is damaged or missing
+originals FOLDER            read every original of an evidence store against its hash; name what is damaged or missing; writes nothing there
 original FOLDER SHA256      write one to stdout, as it came
 key                         make an API key for a partner and show its SHA-256
 """
@@ -22,7 +22,7 @@ from services.refurb.domain import cases, contract, gradesheet, grading, judge
 from services.refurb.domain.readers.facts import LARGEST
 from services.refurb.domain.readers.recognise import decoded
 from services.refurb.settings import DATA, RefurbSettings, document
-from services.refurb.store import Evidence
+from services.refurb.store import checking
 from shared.errors import Outage
 
 PARTNERS = Path(__file__).parents[2] / "docs" / "partners"
@@ -90,21 +90,26 @@ def grade_rows(version: str) -> int:
 
 def check_originals(folder: Path) -> int:
     """Count what is well, and name what is not."""
-    if not folder.is_dir():
-        print(f"{folder}: no such folder; it is `evidence` in the service's MAILLON_DATA_DIR", file=sys.stderr)
+    try:
+        found = checking.checked(folder)
+    except checking.Unusable as error:
+        print(f"{folder}: {error.why}", file=sys.stderr)
         return 2
-    well, damaged = 0, list[str]()
-    for sha256, wrong in Evidence(folder).damaged():
-        well += not wrong
-        damaged += [sha256] if wrong else []
-    print(json.dumps({"well": well, "damaged": damaged}))
-    return 1 if damaged else 0
+    unread = [
+        {"pack": u.pack, "start": u.start, "bytes": u.length, "sha256": u.sha256, "unfinished": u.unfinished}
+        for u in found.unread
+    ]
+    print(json.dumps({"well": found.well, "damaged": found.damaged, "unread": unread}))
+    return 1 if found.damaged or unread else 0
 
 
 def write_original(folder: Path, sha256: str) -> int:
     """Write one original to stdout."""
     try:
-        data = Evidence(folder).fetch(sha256) if folder.is_dir() and re.fullmatch("[0-9a-f]{64}", sha256) else None
+        data = checking.fetched(folder, sha256) if re.fullmatch("[0-9a-f]{64}", sha256) else None
+    except checking.Unusable as error:
+        print(f"{folder}: {error.why}", file=sys.stderr)
+        return 2
     except Outage as error:
         print(f"{sha256}: {error}", file=sys.stderr)
         return 1

@@ -2,12 +2,15 @@
 
 import errno
 import hashlib
+import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
+from services.refurb.__main__ import tool
 from services.refurb.store import Evidence
 from services.refurb.store.packs import HEAD, Unread, entries
 
@@ -121,3 +124,102 @@ async def test_an_index_made_again_says_what_it_could_not_read(tmp_path: Path) -
         ("error", "evidence_unread", STARTS[1], STARTS[2] - STARTS[1]),
         ("info", "evidence_unfinished", STARTS[5], STARTS[6] - STARTS[5] - 3),
     ]
+
+
+def told(capsys: pytest.CaptureFixture[str], folder: Path) -> tuple[int, dict[str, Any]]:
+    status = tool(["originals", str(folder)])
+    out, err = capsys.readouterr()
+    assert err == ""
+    return status, json.loads(out)
+
+
+def seen(folder: Path) -> dict[str, tuple[int, int]]:
+    return {str(path): (path.stat().st_size, path.stat().st_mtime_ns) for path in folder.rglob("*")}
+
+
+async def test_a_damaged_copy_without_an_index_is_not_called_well(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pack = await packed(tmp_path)
+    before = seen(tmp_path)
+    assert told(capsys, tmp_path) == (0, {"well": 6, "damaged": [], "unread": []})
+    assert seen(tmp_path) == before, "checking writes nothing"
+    flip(pack, STARTS[1] + HEAD, STARTS[3] + 38)
+    os.truncate(pack, STARTS[6] - 1)
+    status, found = told(capsys, tmp_path)
+    assert (status, found["well"], found["damaged"]) == (1, 3, [])
+    assert [(each["pack"], each["start"], each["bytes"], each["unfinished"]) for each in found["unread"]] == [
+        (pack.name, STARTS[1], STARTS[2] - STARTS[1], False),
+        (pack.name, STARTS[3], STARTS[4] - STARTS[3], False),
+        (pack.name, STARTS[5], STARTS[6] - STARTS[5] - 1, True),
+    ]
+    assert found["unread"][0]["sha256"] == names(1)[0]
+
+
+async def test_where_a_process_died_nothing_is_damaged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Half an entry at the end of its pack: it was never spoken of. Its sender repeats it, so a copy without the index is well too."""
+    store = Evidence(tmp_path)
+    await store.kept(ORIGINALS[0])
+    os.write(store.pack.handle, bytes.fromhex(names(1)[0]) + len(ORIGINALS[1]).to_bytes(8, "big") + b"half")
+    after = Evidence(tmp_path)
+    assert told(capsys, tmp_path) == (0, {"well": 1, "damaged": [], "unread": []})
+    unindexed(tmp_path)
+    status, found = told(capsys, tmp_path)
+    assert (status, [each["unfinished"] for each in found["unread"]]) == (1, [True]), "or the copy was cut"
+    await after.kept(ORIGINALS[1])
+    capsys.readouterr()
+    unindexed(tmp_path)
+    assert told(capsys, tmp_path) == (0, {"well": 2, "damaged": [], "unread": []})
+
+
+async def test_a_pack_that_is_damaged_between_what_the_index_knows_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The index was made again after the damage: what could not be read then is not in it."""
+    pack = await packed(tmp_path)
+    flip(pack, STARTS[1] + HEAD)
+    store = Evidence(tmp_path)
+    store.ready()
+    store.close()
+    capsys.readouterr()
+    status, found = told(capsys, tmp_path)
+    assert (status, found["well"], [each["sha256"] for each in found["unread"]]) == (1, 5, names(1))
+
+
+@pytest.mark.parametrize("live", [True, False])
+async def test_an_index_is_read_and_left_as_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str], live: bool) -> None:
+    store = Evidence(tmp_path)
+    sha256 = await store.kept(ORIGINALS[0])
+    (tmp_path / "packs" / (store.pack.path or tmp_path).name).unlink()
+    if not live:
+        store.close()
+    before = {name: was for name, was in seen(tmp_path).items() if not name.endswith("-shm")}
+    assert told(capsys, tmp_path) == (1, {"well": 0, "damaged": [sha256], "unread": []})
+    assert {name: was for name, was in seen(tmp_path).items() if not name.endswith("-shm")} == before
+
+
+async def test_what_cannot_be_checked_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A damaged index, a folder that is none of ours, one that does not let itself be read: what to do, and nothing is made there."""
+    damaged, strange, closed = tmp_path / "damaged", tmp_path / "strange", tmp_path / "closed"
+    for folder in (damaged, closed):
+        await packed(folder)
+    (damaged / "index.sqlite").write_bytes(b"no database" * 1_000)
+    strange.mkdir()
+    (closed / "packs" / "0.pack").mkdir()
+    for folder, says in ((damaged, "index.sqlite"), (strange, "MAILLON_DATA_DIR"), (closed, "0.pack")):
+        before = seen(folder)
+        for words in (["originals", str(folder)], ["original", str(folder), names(0)[0]]):
+            assert tool(words) == 2, words
+            out, err = capsys.readouterr()
+            assert (out, err.count("\n"), says in err) == ("", 1, True), err
+        assert seen(folder) == before
+
+
+async def test_a_copy_that_cannot_be_written_is_checked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pack = await packed(tmp_path)
+    folders = (tmp_path, pack.parent)
+    try:
+        for folder in folders:
+            folder.chmod(0o500)
+        assert told(capsys, tmp_path)[0] == 0
+    finally:
+        for folder in folders:
+            folder.chmod(0o700)

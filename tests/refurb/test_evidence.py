@@ -216,10 +216,11 @@ async def test_a_store_is_read_and_checked_without_its_service(
     assert tool(["original", str(folder), sha256]) == 0
     assert capsysbinary.readouterr().out == DATA
     assert tool(["originals", str(folder)]) == 0
-    assert json.loads(capsysbinary.readouterr().out) == {"well": 1, "damaged": []}
+    assert json.loads(capsysbinary.readouterr().out) == {"well": 1, "damaged": [], "unread": []}
     spoilt(store)
     assert tool(["originals", str(folder)]) == 1
-    assert json.loads(capsysbinary.readouterr().out) == {"well": 0, "damaged": [sha256]}
+    found = json.loads(capsysbinary.readouterr().out)
+    assert (found["well"], found["damaged"], [each["sha256"] for each in found["unread"]]) == (0, [sha256], [sha256])
     for words, status in (
         (["original", str(folder), sha256], 1),
         (["original", str(folder), "ab" * 32], 2),

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from services.certs.domain import ledger
 from services.certs.domain.ledger import Sum
 from services.certs.domain.passage import Breach, Code
 from services.certs.domain.trail import Holder, Role, Stay, Step, What
@@ -77,15 +78,8 @@ PARTS: Mapping[str, tuple[str, str]] = {
     "returned": ("revenu", "revenus"),
     "unexplained": ("inexpliqué", "inexpliqués"),
 }
-BUCKETS: Mapping[str, str] = {
-    "open": "À l’atelier",
-    "stock": "En stock",
-    "sold": "Vendu",
-    "given": "Donné",
-    "scrapped": "Au rebut",
-    "lost": "Introuvable",
-    "returned": "Revenu",
-}
+BUCKETS: Mapping[str, str] = {name: PARTS[name][0][:1].upper() + PARTS[name][0][1:] for name in ledger.BUCKETS}
+"""Where one device is: the word of the account, at the beginning of a line."""
 WHOLES: Mapping[str, str] = {"offered": "Proposés", "collected": "Enlevés", "received": "Arrivés à l’atelier"}
 BREACHES: Mapping[Code, str] = {
     "not_received": "L’atelier en parle sans l’avoir jamais reçu.",

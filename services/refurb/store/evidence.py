@@ -29,6 +29,8 @@ class Evidence:
 
     folder: Path
     archive: Archive | None = None
+    index_at: Path | None = None
+    """Where its index is, if not in the folder."""
     aside: dict[str, bytes] = field(default_factory=dict, init=False)
     """What is not on the disk yet."""
     one_by_one: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
@@ -38,7 +40,7 @@ class Evidence:
 
     def __post_init__(self) -> None:
         self.pack = Pack(self.folder / "packs")
-        self.index = Index(self.folder / "index.sqlite", archives=self.archive is not None)
+        self.index = Index(self.index_at or self.folder / "index.sqlite", archives=self.archive is not None)
 
     def path(self, sha256: str) -> Path:
         """Where a large original is."""

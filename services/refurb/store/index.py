@@ -39,11 +39,12 @@ class Index:
     opened: sqlite3.Connection | None = field(default=None, init=False)
     guard: threading.Lock = field(default_factory=threading.Lock, init=False)
 
-    def open(self, found: Iterable[tuple[str, Place]]) -> None:
-        """Connect; where there is no index, or one of another version, make it of what was `found`. Once: later calls do nothing."""
+    def open(self, found: Iterable[tuple[str, Place]]) -> bool:
+        """Connect; where there is no index, or one of another version, make it of what was `found`, and say so. Later calls do nothing."""
+        made = False
         with self.guard:
             if self.opened is not None:
-                return
+                return made
             self.path.parent.mkdir(parents=True, exist_ok=True)
             connection = sqlite3.connect(self.path, timeout=WAIT_S, isolation_level=None, check_same_thread=False)
             try:
@@ -51,7 +52,7 @@ class Index:
                 connection.execute("PRAGMA journal_mode = WAL")
                 connection.execute("PRAGMA synchronous = FULL")
                 connection.execute("BEGIN IMMEDIATE")
-                if connection.execute("PRAGMA user_version").fetchone() != (VERSION,):
+                if made := connection.execute("PRAGMA user_version").fetchone() != (VERSION,):
                     for statement in SCHEMA.split(";"):
                         connection.execute(statement)
                     connection.executemany(ADD, self.rows(found))
@@ -61,6 +62,7 @@ class Index:
                 connection.close()
                 raise
             self.opened = connection
+        return made
 
     def close(self) -> None:
         with self.guard:
