@@ -2,7 +2,8 @@
 
 `verify` needs the file and the issuer's public keys. When these vouch for the file, it asks the issuer, at the address that stands in the
 file, what no file can tell: whether another certificate has superseded it, and whether the public log of today continues the one of
-then. With `--offline`, or when the issuer is not to be reached, both stay open, and the verdict is that of the file.
+then. With `--offline`, or when the issuer does not answer in a form, a length and a time that can be used, both stay open, and the verdict
+is that of the file.
 
 The keys come from `--trust FILE` (what `/certs/issuer.pem` gives) or, where the service itself runs, from its data folder
 (`MAILLON_DATA_DIR`). Exit status 0: valid; 1: it is not, it has been superseded, or nobody vouches for the signer; 2: the command cannot
@@ -21,6 +22,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from services.certs.domain.verification import Verdict
+
+
+ANSWER_S = 10.0
+MOST = 1_000_000
+"""Bytes of an answer: a path of hashes has at most some thousands."""
 
 
 def main() -> int:
@@ -67,16 +73,33 @@ def verify(arguments: list[str]) -> int:
 
 
 def asked(address: str) -> object:
-    """What the issuer answers, as JSON or as text. Raises OSError or ValueError."""
+    """What the issuer answers, as JSON or as text. Raises what `online.Ask` may, also for too much and for too slow."""
+    import asyncio
+
     import httpx
 
+    async def whole() -> tuple[str, bytes]:
+        body, packed = bytearray(), {"Accept-Encoding": "identity"}
+        async with httpx.AsyncClient(timeout=ANSWER_S, headers=packed) as client, client.stream("GET", address) as answer:
+            if answer.status_code != httpx.codes.OK:
+                raise OSError(f"{address} : {answer.status_code}")
+            async for piece in answer.aiter_raw():
+                body += piece
+                if len(body) > MOST:
+                    raise OSError(f"{address} : plus de {MOST} octets")
+            return answer.headers.get("content-type", ""), bytes(body)
+
+    async def in_time() -> tuple[str, bytes]:
+        async with asyncio.timeout(ANSWER_S):  # of the whole: a timeout of httpx begins again with each byte
+            return await whole()
+
     try:
-        answer = httpx.get(address, timeout=10)
-    except httpx.HTTPError as error:
+        kind, body = asyncio.run(in_time())
+    except TimeoutError:
+        raise OSError(f"{address} : pas de réponse entière en {ANSWER_S:g} s") from None
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise OSError(f"{address} : {type(error).__name__}") from error
-    if answer.status_code != httpx.codes.OK:
-        raise OSError(f"{address} : {answer.status_code}")
-    return answer.json() if "json" in answer.headers.get("content-type", "") else answer.text
+    return json.loads(body) if "json" in kind else body.decode()
 
 
 def pinned_keys() -> Path | None:
