@@ -187,3 +187,8 @@ async def test_nothing_of_a_person_is_kept(certs_settings: CertsSettings, publis
     for secret in ("Mercerie", "732829320", str(offered.contact), str(sold.voucher_id), "voucher", "38200"):  # type: ignore[attr-defined]
         assert secret not in kept, secret
     assert SHOP in kept
+
+
+@pytest.mark.parametrize("patience", ["inf", "nan", "1e300", "-1", "99999999999"])
+async def test_a_patience_that_is_no_length_of_time_is_refused(patience: str) -> None:
+    assert (await maillon("audit", "--patience", patience)).code == 2
