@@ -154,10 +154,6 @@ class Holding:
         apart = {device_id, *(self.admitted if device_id in self.admitted else ())}
         return [served.span for served in self.runs if served.device_id in self.housed and served.device_id not in apart]
 
-    def outdates(self, device_id: UUID, spans: Sequence[Span]) -> bool:
-        """Whether another device that had it was erased after all of these: the last run on a medium decides, wherever it was."""
-        return any(all(span.ended_at <= other.ended_at for span in spans) for other in self.runs_elsewhere(device_id))
-
     def holder_told(self, refurbisher: str | None) -> str:
         """The device that has it, as this workshop may be told: another workshop's is not named."""
         return f"l'appareil {self.holder_ref}" if self.refurbisher == refurbisher else "un autre appareil"
@@ -185,14 +181,20 @@ def name(holding: Holding, serial: str, place: Place) -> list[HoldingEvent]:
     """The word that it left the other device may still be on its way."""
     if holding.held_from(place.device_id):
         raise NotYet("medium_elsewhere", where="/media", medium=serial, device=holding.holder_told(place.refurbisher))
+    others = holding.runs_elsewhere(place.device_id)
     mine = [served for served in holding.runs if served.device_id == place.device_id]
-    if any(served.span.meets(other) for served in mine for other in holding.runs_elsewhere(place.device_id)):
+    if any(served.span.meets(other) for served in mine for other in others):
         raise Refused("run_overlaps", where="/media", medium=serial)
     counting = [served.span for served in mine if not served.spent]
-    if counting and holding.outdates(place.device_id, counting):  # the report of a later run may be on its way
+    if counting and all(outdated(span, others) for span in counting):  # the report of a later run may be on its way
         raise NotYet("run_outdated", where="/media", medium=serial)
     here = not holding.left and place.device_id in {holding.holder, *holding.admitted}
     return [] if here else [MediumNamed(serial=serial, place=place)]
+
+
+def outdated(span: Span, others: Sequence[Span]) -> bool:
+    """Whether one of the others ended no earlier: the last run on a medium decides, whichever device it was in."""
+    return any(span.ended_at <= other.ended_at for other in others)
 
 
 def claim(holding: Holding, command: ClaimRuns) -> list[HoldingEvent]:
@@ -207,7 +209,7 @@ def claim(holding: Holding, command: ClaimRuns) -> list[HoldingEvent]:
     new = tuple(span for span in command.spans if span not in known)
     if new and holding.left and holding.holder == command.device_id:  # else it would be proven by what was done before it left
         raise NotYet("medium_left", where="/log", medium=command.serial)
-    if any(holding.outdates(command.device_id, [span]) for span in new):
+    if any(outdated(span, others) for span in new):
         raise Refused("run_outdated", where="/log", medium=command.serial)
     if len(known) + len(new) > MOST:
         raise Refused("too_many_reports", most=MOST)
