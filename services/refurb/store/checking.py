@@ -45,7 +45,6 @@ def checked(folder: Path) -> Checked:
         unread = list[Unread]()
         indexed = not store.index.open(store.found(unread.append))
         if indexed:
-            unread.clear()
             for _ in store.found(unread.append):
                 pass  # the index says where these are
         well, damaged = 0, list[str]()
