@@ -80,7 +80,11 @@ def asked(address: str) -> object:
 
     async def whole() -> tuple[str, bytes]:
         body, packed = bytearray(), {"Accept-Encoding": "identity"}
-        async with httpx.AsyncClient(timeout=ANSWER_S, headers=packed) as client, client.stream("GET", address) as answer:
+        async with (
+            asyncio.timeout(ANSWER_S),  # of the whole: a timeout of httpx begins again with each byte
+            httpx.AsyncClient(timeout=ANSWER_S, headers=packed) as client,
+            client.stream("GET", address) as answer,
+        ):
             if answer.status_code != httpx.codes.OK:
                 raise OSError(f"{address} : {answer.status_code}")
             async for piece in answer.aiter_raw():
@@ -89,12 +93,8 @@ def asked(address: str) -> object:
                     raise OSError(f"{address} : plus de {MOST} octets")
             return answer.headers.get("content-type", ""), bytes(body)
 
-    async def in_time() -> tuple[str, bytes]:
-        async with asyncio.timeout(ANSWER_S):  # of the whole: a timeout of httpx begins again with each byte
-            return await whole()
-
     try:
-        kind, body = asyncio.run(in_time())
+        kind, body = asyncio.run(whole())
     except TimeoutError:
         raise OSError(f"{address} : pas de réponse entière en {ANSWER_S:g} s") from None
     except (httpx.HTTPError, httpx.InvalidURL) as error:

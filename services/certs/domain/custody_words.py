@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 
 from services.certs.domain import ledger
-from services.certs.domain.ledger import Sum
 from services.certs.domain.passage import Breach, Code
 from services.certs.domain.trail import Holder, Role, Stay, Step, What
 from services.certs.domain.words import count, printable, refurbisher
@@ -78,7 +77,7 @@ PARTS: Mapping[str, tuple[str, str]] = {
     "returned": ("revenu", "revenus"),
     "unexplained": ("inexpliqué", "inexpliqués"),
 }
-BUCKETS: Mapping[str, str] = {name: PARTS[name][0][:1].upper() + PARTS[name][0][1:] for name in ledger.BUCKETS}
+BUCKETS: Mapping[str, str] = {name: PARTS[name][0].capitalize() for name in ledger.BUCKETS}
 """Where one device is: the word of the account, at the beginning of a line."""
 WHOLES: Mapping[str, str] = {"offered": "Proposés", "collected": "Enlevés", "received": "Arrivés à l’atelier"}
 BREACHES: Mapping[Code, str] = {
@@ -133,7 +132,7 @@ def breach(found: Breach) -> str:
     return BREACHES[found.code] + other
 
 
-def sum_(each: Sum) -> tuple[str, str]:
+def sum_(each: ledger.Sum) -> tuple[str, str]:
     """The two sides of a sum: `Enlevés : 4`, and what they are. What a sum has too many is said as such."""
     parts = [count(number, *PARTS[name]) for name, number in each.spelled.items() if name != each.name and number > 0]
     if each.difference < 0:
